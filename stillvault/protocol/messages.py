@@ -1,0 +1,302 @@
+"""The wire: every body that the relay takes or gives, and nothing else.
+
+A signed object travels as the exact bytes of its canonical wrapper (`msgspec.Raw`): whoever receives it hands those bytes to
+the core, which verifies first and parses after. Unknown fields are refused. Times are unix seconds. Byte strings are
+base64url without padding. Oids are base64url of 32 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """A body of the wire. Unknown fields are refused; defaults are left out."""
+
+
+# ---- trust -------------------------------------------------------------------------------------------------------------
+
+
+class Trust(Message):
+    """GET /v1/trust: the root chain from version 1, and the newest roster."""
+
+    roots: list[Raw]
+    roster: Raw
+
+
+class Setup(Message):
+    """POST /v1/setup, bearer: the setup token. Creates the organisation, once."""
+
+    root: Raw
+    roster: Raw
+    certs: list[Raw] = []
+
+
+class Publish(Message):
+    """POST /v1/roster: a new roster, with the new root and the certificates that go with it, in one transaction."""
+
+    roster: Raw
+    roots: list[Raw] = []
+    certs: list[Raw] = []
+    enrol: str = ""  # oid of the enrolment that this roster confirms
+
+
+# ---- sign-in -----------------------------------------------------------------------------------------------------------
+
+
+class Nonce(Message):
+    """POST /v1/login/nonce: 32 random bytes, single use, 60 seconds."""
+
+    nonce: str
+
+
+class Login(Message):
+    """POST /v1/login: a signed `login`, and who claims to have signed it: a person's device, or a client certificate."""
+
+    login: Raw
+    person: str = ""
+    device: str = ""
+    client: str = ""  # oid of the client certificate
+
+
+class Session(Message):
+    """A bearer for `Authorization`, and the newest certificate of the client's key."""
+
+    token: str
+    expires: int
+    cursor: int  # where the event feed stands now
+    cert: Raw | UnsetType = UNSET
+
+
+# ---- enrolment ---------------------------------------------------------------------------------------------------------
+
+
+class NewInvite(Message):
+    """POST /v1/invites. The relay learns the hash of the bearer, never the nonce."""
+
+    invite: str  # SHA-256([enrol, "id", nonce])
+    bearer_hash: str  # SHA-256 of the bearer's text
+    kind: Literal["person", "client"]
+    subject: str  # person id, or client subject
+    roles: list[str] = []
+    scopes: list[str] = []
+    host: str = ""
+    grade: str = ""
+
+
+class Invite(Message):
+    """One line of GET /v1/invites."""
+
+    invite: str
+    kind: Literal["person", "client"]
+    subject: str
+    roles: list[str]
+    scopes: list[str]
+    host: str
+    grade: str
+    created: int
+    expires: int
+    state: Literal["open", "joined", "proved", "confirmed", "expired"]
+    enrol: Raw | UnsetType = UNSET
+    proof: str = ""
+
+
+class Invites(Message):
+    """GET /v1/invites."""
+
+    invites: list[Invite]
+
+
+class Enrol(Message):
+    """POST /v1/enrol, bearer: that of the invite (single use)."""
+
+    enrol: Raw
+
+
+class Enrolled(Message):
+    """The answer: a ticket that polls this enrolment alone."""
+
+    ticket: str
+    oid: str
+
+
+class Challenge(Message):
+    """POST /v1/invites/{invite}/challenge: 32 bytes sealed to the joiner's KEM key."""
+
+    enc: str
+    ct: str
+
+
+class Proof(Message):
+    """POST /v1/enrol/proof, bearer: the ticket. The opened challenge."""
+
+    proof: str
+
+
+class EnrolState(Message):
+    """GET /v1/enrol?wait=S, bearer: the ticket."""
+
+    state: Literal["joined", "challenged", "proved", "confirmed", "expired"]
+    challenge: Challenge | UnsetType = UNSET
+    cert: Raw | UnsetType = UNSET
+    trust: Trust | UnsetType = UNSET
+
+
+class Clients(Message):
+    """GET /v1/clients: every certificate that stands, with when it was last seen."""
+
+    clients: list[Client]
+
+
+class Client(Message):
+    cert: Raw
+    oid: str
+    last_seen: int = 0
+    revoked: bool = False
+
+
+# ---- secrets -----------------------------------------------------------------------------------------------------------
+
+
+class NewSecret(Message):
+    """POST /v1/secrets: the signed secret and its ciphertext."""
+
+    secret: Raw
+    ciphertext: str
+
+
+class Stored(Message):
+    oid: str
+    path: str
+    version: int
+    revision: int
+
+
+class Secrets(Message):
+    """GET /v1/secrets?prefix=&after=&limit=: the newest signed secret of each path, in order of path, without ciphertext."""
+
+    secrets: list[Raw]
+    next: str = ""  # pass as `after`
+
+
+# ---- requests ----------------------------------------------------------------------------------------------------------
+
+
+class NewRequests(Message):
+    """POST /v1/requests: one card; all are taken or none."""
+
+    requests: list[Raw]
+
+
+class RequestState(Message):
+    """What the relay's row says. `releases`, `secret` and `ciphertext` only to the client, only when approved."""
+
+    oid: str
+    state: Literal["pending", "approved", "delivered", "failed", "denied", "expired", "cancelled", "revoked"]
+    approvals: int = 0
+    needed: int = 0
+    asked: list[str] = []  # person ids
+    decisions: list[Raw] = []  # signed denies and freezes
+    releases: list[Raw] = []
+    secret: Raw | UnsetType = UNSET
+    ciphertext: str = ""
+
+
+class RequestStates(Message):
+    requests: list[RequestState]
+
+
+class Prompt(Message):
+    """One request as an approver gets it. Everything in it is verified by the device before it is shown."""
+
+    request: Raw
+    cert: Raw
+    secret: Raw
+    decisions: list[Raw] = []  # approvals so far, for the progress that the screen shows
+
+
+class Prompts(Message):
+    """GET /v1/prompts: what waits for this person."""
+
+    prompts: list[Prompt]
+    cursor: int
+
+
+class Decide(Message):
+    """POST /v1/decisions. An approve comes as a release (`decision` and `sealed`), a deny or freeze as the decision alone."""
+
+    release: Raw | UnsetType = UNSET
+    decision: Raw | UnsetType = UNSET
+
+
+class Decided(Message):
+    """The states that the requests of the decision came to, in the order of its items."""
+
+    oid: str
+    states: list[str]
+    effects: list[str] = []
+
+
+class SignedList(Message):
+    """POST /v1/receipts, /v1/uses, /v1/cancels."""
+
+    objects: list[Raw]
+
+
+# ---- events ------------------------------------------------------------------------------------------------------------
+
+
+class Event(Message):
+    """One event of the feed. `subject` is what changed; whoever hears it fetches it."""
+
+    id: int
+    kind: Literal["prompt", "withdrawn", "state", "roster", "purge", "enrol", "secret"]
+    oid: str = ""
+    request: str = ""
+    path: str = ""
+    state: str = ""
+
+
+class Events(Message):
+    """GET /v1/events?after=CURSOR&wait=S for clients (long poll); GET /v1/stream for people (SSE, id = cursor)."""
+
+    events: list[Event]
+    cursor: int
+
+
+# ---- log ---------------------------------------------------------------------------------------------------------------
+
+
+class Leaves(Message):
+    """GET /v1/audit?after=INDEX&limit=N: leaves as the exact canonical bytes that are hashed."""
+
+    first: int
+    leaves: list[str]  # canonical JSON text of each leaf
+    checkpoint: str  # signed note
+
+
+class Checkpoint(Message):
+    """GET /v1/log/checkpoint."""
+
+    checkpoint: str
+
+
+class Consistency(Message):
+    """GET /v1/log/consistency?old=N&new=M: RFC 6962 proof, base64url hashes."""
+
+    proof: list[str]
+
+
+class Problem(Message):
+    """application/problem+json. `code` is stable; `detail` never repeats the request."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str = ""
+    remedy: str = ""
