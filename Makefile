@@ -1,0 +1,64 @@
+# Stillvault. `make demo` shows the whole loop, `make test` holds it against everything that must hold.
+# Every target sets up what it needs: the Python environment in .venv, the build of Rust in target/.
+
+PYTHON ?= python3
+VENV := .venv/bin
+DIR ?= tests/vectors
+SECONDS ?= 30
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build wheel test check types fmt vectors demo run bench fuzz e2e attack faults clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## the Python environment, with the versions and hashes of requirements.lock
+
+.venv/.ready: requirements.lock tools/setup
+	PYTHON=$(PYTHON) tools/setup
+
+build: setup ## the extension (with the feature `vectors`) and the front, into .venv: for development and tests
+	tools/build
+
+wheel: setup ## what is released, into dist/: the package, the extension without `vectors`, the front
+	$(VENV)/python -m pip wheel -q --no-deps --no-build-isolation -w dist . && ls dist/*.whl
+
+test: ## everything: set up, build, check, vectors, the tests of Rust and of Python; prints its time
+	tools/test
+
+check: setup ## lint and types, without running anything
+	$(VENV)/ruff check -q . && $(VENV)/mypy
+	cargo fmt --all --check && cargo clippy -q --workspace --all-targets --features stillvault-core/vectors -- -D warnings
+
+types: build ## the stub of the extension against the built extension
+	$(VENV)/python -m mypy.stubtest stillvault._native
+
+fmt: setup ## what can be put in order without asking: imports, Rust
+	$(VENV)/ruff check --fix-only -q . ; cargo fmt --all
+
+vectors: build ## hold the extension and the reference against the vectors in DIR
+	$(VENV)/python -m tests.conformance $(DIR)
+
+demo: build ## the whole loop on this machine, each step a command
+	demo/run --once
+
+run: build ## the same appliance, left running
+	demo/run
+
+bench: build ## the budgets of docs/performance.md, each beside its floor
+	cargo bench -q -p stillvault-core ; $(VENV)/python -m bench
+
+fuzz: setup ## SECONDS seconds for each parser
+	tools/fuzz $(SECONDS)
+
+e2e: build ## real processes
+	$(VENV)/python -m pytest tests/e2e
+
+attack: build ## the hostile relay: every leaf of recorded flows, changed
+	$(VENV)/python -m pytest tests/blindness -s
+
+faults: build ## kills under load, a full disk, a wrong clock
+	$(VENV)/python -m pytest tests/faults -s
+
+clean: ## what the build made; not the environment
+	rm -rf target build dist stillvault/_native*.so

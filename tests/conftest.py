@@ -1,0 +1,45 @@
+"""Rules for every test: a skip that nobody gave a reason for in allowed-skips.txt fails the run; all others are printed."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+ALLOWED = Path(__file__).parent / "allowed-skips.txt"
+_skipped: list[tuple[str, str]] = []
+
+
+def _allowed() -> list[tuple[str, str]]:
+    lines = [line.strip() for line in ALLOWED.read_text().splitlines()]
+    pairs = [line.rpartition(": ") for line in lines if line and not line.startswith("#")]
+    return [(pattern, reason) for pattern, _, reason in pairs if pattern and reason]
+
+
+def _note(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _skipped.append((report.nodeid, why))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _note(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _note(report)
+
+
+def _unlisted() -> list[tuple[str, str]]:
+    return [(node, why) for node, why in _skipped if not any(fnmatchcase(node, pattern) for pattern, _ in _allowed())]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _unlisted() and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for node, why in _unlisted():
+        terminalreporter.write_line(f"SKIP NOT LISTED in tests/allowed-skips.txt: {node}: {why}", red=True)
