@@ -39,11 +39,11 @@ fmt: setup ## what can be put in order without asking: imports, Rust
 vectors: build ## hold the extension and the reference against the vectors in DIR
 	$(VENV)/python -m tests.conformance $(DIR)
 
-demo: build ## the whole loop on this machine, each step a command
-	demo/run --once
+demo: build wheel ## the whole loop on this machine, each step a command (DEMO_FLAGS=--yes approves by itself)
+	$(VENV)/python appliance/demo.py $(DEMO_FLAGS)
 
-run: build ## the same appliance, left running
-	demo/run
+run: build wheel ## the same appliance, left running
+	$(VENV)/python appliance/demo.py --stay $(DEMO_FLAGS)
 
 bench: build ## the budgets of docs/performance.md, each beside its floor
 	cargo bench -q -p stillvault-core ; $(VENV)/python -m bench
