@@ -1,0 +1,125 @@
+"""A person's home at work: its keys, its relay, its session and its trust, each opened when first needed.
+
+Whoever holds an `Account` has called nobody yet. `trust()` is what every decision begins with; `call` signs in when it must.
+The passphrase is asked for at most once, by a function that the command line gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stillvault.approver import keyfile
+from stillvault.crypto.private import KemKey, SigningKey
+from stillvault.crypto.public import Trust, b64decode
+from stillvault.protocol import messages
+from stillvault.protocol.errors import Usage
+from stillvault.protocol.messages import Message
+from stillvault.transport.home import Home, Organisation, Person
+from stillvault.transport.http import Relay, RelayRefused
+from stillvault.transport.identity import StoredKey
+from stillvault.transport.session import forget_session, keep_session, kept_session, sign_in
+from stillvault.transport.trust import TrustStore
+
+T = TypeVar("T")
+DEVICE_KEY = "keys/device.key"
+DENY_KEY = "keys/deny.key"
+ROOT_KEY = "keys/root.key"
+
+
+@dataclass(frozen=True)
+class DeviceKeys:
+    """The opened keys of one device."""
+
+    auth: SigningKey
+    kem: KemKey
+    client: SigningKey | None
+
+
+class Account:
+    """The person, device and organisation of a home. Belongs to one thread."""
+
+    def __init__(self, home: Home, passphrase: Callable[[str], bytes], clock: Callable[[], int]) -> None:
+        self.home = home
+        self.clock = clock
+        self.organisation: Organisation = home.organisation()
+        self.person: Person = home.person()
+        self.store = TrustStore(home)
+        self.relay = Relay(self.organisation.relay, home.ca())
+        self._passphrase = passphrase
+        self._keys: DeviceKeys | None = None
+        self._token = ""
+        self._trust: Trust | None = None
+
+    @property
+    def own(self) -> tuple[str, str]:
+        """Person and device id."""
+        return self.person.person, self.person.device
+
+    @property
+    def org(self) -> bytes:
+        """The pinned org_id."""
+        return b64decode(self.organisation.org_id)
+
+    def keys(self) -> DeviceKeys:
+        """The device's keys; asks for the passphrase where the file needs one."""
+        if self._keys is None:
+            held = self.open_file(DEVICE_KEY, "device")
+            self._keys = DeviceKeys(
+                auth=keyfile.signing_key(held.auth_alg, held.auth),
+                kem=keyfile.kem_key(held.kem),
+                client=keyfile.signing_key("ed25519", held.client) if held.client else None,
+            )
+        return self._keys
+
+    def root_key(self) -> SigningKey:
+        """The root key, in the home that created the organisation alone."""
+        held = self.open_file(ROOT_KEY, "root")
+        return keyfile.signing_key("ed25519", held.root)
+
+    def has_root_key(self) -> bool:
+        return self.home.exists(ROOT_KEY)
+
+    def deny_key(self) -> SigningKey:
+        """The key that says no without a passphrase; the device's own where there is none."""
+        stored = self.home.read(DENY_KEY, StoredKey)
+        return self.keys().auth if stored is None else SigningKey.from_bytes(stored.alg, b64decode(stored.secret))
+
+    def open_file(self, name: str, use: str) -> keyfile.Secrets:
+        raw = self.home.read_bytes(name)
+        if raw is None:
+            raise Usage("no-key", f"{self.home.path / name} is not here", "use the home that holds it")
+        return keyfile.unlock(raw, use, self._passphrase(use) if keyfile.is_locked(raw) else None)
+
+    def token(self) -> str:
+        """A session's bearer: the kept one, else a new sign-in."""
+        if not self._token:
+            self._token = kept_session(self.home, "/".join(self.own), self.clock())
+        if not self._token:
+            keys = self.keys()
+            session = sign_in(self.relay, lambda payload: keys.auth.sign("login", payload), org=self.org,
+                              person=self.person.person, device=self.person.device, now=self.clock())
+            keep_session(self.home, "/".join(self.own), session)
+            self._token = session.token
+        return self._token
+
+    def call(self, method: str, path: str, body: Message | None = None, *, returns: type[T]) -> T:
+        """A call in this person's session; signs in anew, once, when the relay no longer knows it."""
+        try:
+            return self.relay.call(method, path, body, returns=returns, token=self.token())
+        except RelayRefused as error:
+            if error.status != 401:
+                raise
+            forget_session(self.home)
+            self._token = ""
+            return self.relay.call(method, path, body, returns=returns, token=self.token())
+
+    def trust(self, *, fresh: bool = False) -> Trust:
+        """Root chain and roster as the relay serves them now, verified; once in the life of this object unless `fresh`."""
+        if self._trust is None or fresh:
+            self._trust = self.store.accept(self.call("GET", "/v1/trust", returns=messages.Trust), self.clock())
+        return self._trust
+
+    def close(self) -> None:
+        self.relay.close()
