@@ -48,6 +48,12 @@ def check_wheel(wheel: Path) -> None:
             raise Incomplete(f"{wheel.name}: the stub of the extension is missing")
 
 
+def prepare_metadata_for_build_wheel(directory: str, settings: dict[str, Any] | None = None) -> str:
+    """PEP 517: without it, pip would build the wheel twice."""
+    name: str = maturin.prepare_metadata_for_build_wheel(directory, settings)
+    return name
+
+
 def build_wheel(directory: str, settings: dict[str, Any] | None = None, metadata: str | None = None) -> str:
     """PEP 517."""
     _build_front()

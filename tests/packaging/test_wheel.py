@@ -1,0 +1,98 @@
+"""What is released, as a stranger gets it: the wheel, installed by pip into an empty environment.
+
+The development build has an entry point for test vectors that takes keys; the wheel must not. A wheel of PyO3 bindings drops the
+front without a word; the build must refuse that.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(place), str(ROOT)]
+    subprocess.run(command, check=True)
+    (built,) = place.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of an environment that holds the wheel and what it names as its needs."""
+    home = tmp_path_factory.mktemp("empty")
+    venv.create(home, with_pip=True)
+    subprocess.run(
+        [home / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", str(wheel)], check=True
+    )
+    return home / "bin"
+
+
+def output(*command: str | Path) -> str:
+    # Not in the checkout: what is found must come from the environment. No PATH: a script must find its siblings by itself.
+    done = subprocess.run(command, cwd="/", env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_front_is_the_native_program(scripts: Path) -> None:
+    assert (scripts / "stillvault").read_bytes().startswith(b"\x7fELF")
+    assert output(scripts / "stillvault", "--version").split() == ["stillvault", "0.1.0"]
+
+
+def test_the_front_hands_over_to_python(scripts: Path) -> None:
+    assert "policy" in output(scripts / "stillvault", "org", "--help") + output(scripts / "stillvault", "--help")
+
+
+def test_the_relay_starts(scripts: Path) -> None:
+    assert "serve" in output(scripts / "stillvault-relay", "--help")
+
+
+def test_the_released_extension_exposes_no_key_for_vectors(scripts: Path) -> None:
+    script = "import stillvault._native as core; print(core.features(), hasattr(core, 'run_vector'))"
+    assert output(scripts / "python", "-c", script).split() == ["[]", "False"]
+
+
+def backend() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("backend", ROOT / "tools" / "backend.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def copy_without(wheel: Path, target: Path, ending: str, *, instead: bytes | None = None) -> Path:
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w") as copy:
+        for name in source.namelist():
+            if not name.endswith(ending):
+                copy.writestr(name, source.read(name))
+            elif instead is not None:
+                copy.writestr(name, instead)
+    return target
+
+
+def test_a_wheel_that_lacks_a_part_is_refused(wheel: Path, tmp_path: Path) -> None:
+    build = backend()
+    build.check_wheel(wheel)
+    with pytest.raises(build.Incomplete, match="native front"):
+        build.check_wheel(copy_without(wheel, tmp_path / "a.whl", "scripts/stillvault"))
+    with pytest.raises(build.Incomplete, match="native front"):
+        build.check_wheel(copy_without(wheel, tmp_path / "b.whl", "scripts/stillvault", instead=b"#!/bin/sh\n"))
+    with pytest.raises(build.Incomplete, match="expected one extension"):
+        build.check_wheel(copy_without(wheel, tmp_path / "c.whl", ".so"))
+    with pytest.raises(build.Incomplete, match="vectors"):
+        build.check_wheel(
+            copy_without(wheel, tmp_path / "d.whl", ".so", instead=(ROOT / "stillvault" / "_native.abi3.so").read_bytes())
+        )
