@@ -1,0 +1,68 @@
+"""The way a value leaves the daemon: a pipe whose write end the caller passed along.
+
+The caller made the pipe, so nothing about it is believed: it must be a plain pipe, empty, large enough for any value, and open
+for writing. It is opened anew without blocking, so that a caller who fills it or stops reading cannot hold the daemon: the open
+file that the caller shares keeps its own flags. The value itself is written by the core.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import os
+import select
+import stat
+import termios
+
+from stillvault.protocol.errors import Usage
+
+CAPACITY = 65536  # bytes: more than the largest value (60 KiB)
+
+
+def _pipe_device() -> int:
+    reading, writing = os.pipe()
+    try:
+        return os.fstat(reading).st_dev
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+PIPE_DEVICE = _pipe_device()
+
+
+def _refused(rule: str) -> Usage:
+    return Usage("descriptor", f"a descriptor passed to the daemon {rule}", "pass the write end of a fresh pipe a reference")
+
+
+def open_for_value(fd: int) -> int:
+    """A descriptor of our own, not blocking, to the pipe behind `fd`. Raises `Usage` where it cannot take a value."""
+    status = os.fstat(fd)
+    # 1. A pipe, and not one with a name that others may have opened.
+    if not stat.S_ISFIFO(status.st_mode) or status.st_dev != PIPE_DEVICE:
+        raise _refused("is not a pipe")
+    # 2. The write end.
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    if flags & os.O_ACCMODE != os.O_WRONLY:
+        raise _refused("is not the write end of a pipe")
+    # 3. Large enough, and empty: a whole value fits without waiting for the reader.
+    if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < CAPACITY:
+        raise _refused("is a pipe of less than 64 KiB")
+    waiting = array.array("i", [0])
+    fcntl.ioctl(fd, termios.FIONREAD, waiting)
+    if waiting[0]:
+        raise _refused("is a pipe that is not empty")
+    # 4. Somebody reads.
+    reader = select.poll()
+    reader.register(fd, 0)
+    if reader.poll(0):
+        raise _refused("is a pipe that nobody reads")
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.ENOENT):
+            raise
+    # A daemon without the right to open another account's pipe: the flag goes on the shared open file instead.
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 0)

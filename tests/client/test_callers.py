@@ -1,0 +1,399 @@
+"""Who is calling, with real processes against the daemon's real door: honest callers are served, thieves get nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from stillvault.client.peer import has_peer_pidfd
+from tests.client.caller import Call, contents
+from tests.client.door import PYTHON, VALUE, Door, lines
+
+
+@pytest.fixture
+def door():
+    with Door() as one:
+        yield one
+
+
+def digest(path: str) -> str:
+    import base64
+    import hashlib
+
+    with open(path, "rb") as file:
+        return base64.urlsafe_b64encode(hashlib.sha256(file.read()).digest()).decode().rstrip("=")
+
+
+def refused(event: dict | None, code: str) -> bool:
+    return event is None or (event.get("event") == "error" and event.get("check") == code and event["exit"] == 15)
+
+
+def test_an_honest_caller_is_named_and_served(door):
+    for _ in range(10):
+        process = door.start("get", "prod/db")
+        assert door.waiting.acquire(timeout=10)
+        door.opened.set()
+        out = lines(process)
+        assert json.loads(out[-2]) == {"event": "delivered"}
+        assert bytes.fromhex(out[-1]) == VALUE
+
+
+def test_the_kernel_names_uid_executable_and_ancestors(door):
+    for uid in (None, 65534):
+        event = json.loads(lines(door.start("whoami", uid=uid))[0])
+        assert event["uid"] == (uid or 0)
+        assert event["user"] == ("nobody" if uid else "root")
+        assert event["exe"] == os.path.realpath(PYTHON)
+        assert event["exe_sha256"] == digest(PYTHON)
+        own = os.path.realpath("/proc/self/exe")
+        if os.getsid(0) != os.getpid():
+            assert event["chain"][0] == {"exe": own, "exe_sha256": digest(own)}
+        assert len(event["chain"]) <= 8
+
+
+def test_two_programs_of_one_user_are_told_apart(door):  # L2
+    python = json.loads(lines(door.start("whoami", uid=65534))[0])
+    source = """use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0) or die; connect(S, sockaddr_un($ARGV[0])) or die;
+    sub frame { my $h; read(S, $h, 4) == 4 or die; my $b; my $n = unpack("N", $h); read(S, $b, $n) == $n or die; return $b }
+    my ($nonce) = frame() =~ /"nonce":"([^"]+)"/; my $call = qq({"nonce":"$nonce","v":1,"verb":"whoami"});
+    syswrite(S, pack("N", length $call) . $call); print frame(), "\\n";"""
+    perl = json.loads(lines(door.start(uid=65534, program=["/usr/bin/perl", "-e", source]))[0])
+    assert perl["uid"] == python["uid"]
+    assert perl["exe"] == "/usr/bin/perl"
+    assert perl["exe_sha256"] == digest("/usr/bin/perl") != python["exe_sha256"]
+
+
+# The thief connects as itself and then becomes the trusted program, with the connection still open.
+BECOME = """
+import os, sys, caller
+call = caller.Call(sys.argv[1]); hello = call.hello()
+os.set_inheritable(call.sock.fileno(), True)
+{before}
+os.execv(sys.argv[2], [sys.argv[2], *sys.argv[3:], str(call.sock.fileno()), call.nonce or ""])
+"""
+TRUSTED = """
+import os, socket, sys
+sys.path.insert(0, os.environ["FOLDER"])
+import caller
+call = caller.Call(sock=socket.socket(fileno=int(sys.argv[-2]))); call.nonce = sys.argv[-1] or None
+ends = call.get(["prod/db"]) if {ask} else []
+event = call.event()
+while event and event.get("event") == "pending": event = call.event()
+print(event)
+for end in ends or [int(os.environ.get("END", "-1"))]:
+    print(caller.contents(end) if end >= 0 else b"")
+"""
+
+
+@pytest.mark.parametrize("target", ["another program", "the same interpreter"])
+def test_connect_then_exec_gets_nothing(door, target):  # L3
+    trusted = door.folder / "trusted.py"
+    trusted.write_text(TRUSTED.format(ask=True))
+    program = PYTHON
+    if target == "another program":
+        program = str(door.folder / "trusted-python")
+        shutil.copy(os.path.realpath(PYTHON), program)
+    door.opened.set()
+    for _ in range(10):
+        before = "os.environ['FOLDER'] = os.path.dirname(caller.__file__)"
+        thief = door.script(BECOME.format(before=before), program, str(trusted))
+        out = "\n".join(lines(thief))
+        assert "caller-changed" in out or out.startswith("None"), out
+        assert VALUE.decode() not in out
+    assert door.delivered == 0
+
+
+def test_exec_while_people_decide_gets_nothing(door):  # L3
+    trusted = door.folder / "trusted.py"
+    trusted.write_text(TRUSTED.format(ask=False))
+    before = """
+os.environ["FOLDER"] = os.path.dirname(caller.__file__)
+end, = call.get(["prod/db"]); os.set_inheritable(end, True); os.environ["END"] = str(end)
+call.event()
+"""
+    for program in (PYTHON, str(door.folder / "other")):
+        if program != PYTHON:
+            shutil.copy(os.path.realpath(PYTHON), program)
+        door.opened.clear()
+        thief = door.script(BECOME.format(before=before), program, str(trusted))
+        assert door.waiting.acquire(timeout=10)
+        while Path(f"/proc/{thief.pid}/cmdline").read_bytes().split(b"\0")[1:2] != [str(trusted).encode()]:
+            time.sleep(0.01)
+        door.opened.set()
+        out = "\n".join(lines(thief))
+        assert "caller-changed" in out
+        assert VALUE.decode() not in out
+    assert door.delivered == 0
+
+
+@pytest.mark.parametrize("how", ["inherited", "passed"])
+def test_a_descriptor_in_other_hands_is_refused(door, how):  # L4
+    door.opened.set()
+    source = """
+import array, os, socket, sys, caller
+call = caller.Call(sys.argv[1]); call.hello()
+left, right = socket.socketpair()
+child = os.fork()
+if child == 0:
+    if sys.argv[2] == "passed":
+        fd = array.array("i"); fd.frombytes(right.recvmsg(1, 100)[1][0][2]); nonce = call.nonce
+        call = caller.Call(sock=socket.socket(fileno=fd[0])); call.nonce = nonce
+    end, = call.get(["prod/db"])
+    print(call.last()); print(caller.contents(end), flush=True); os._exit(0)
+left.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [call.sock.fileno()]))])
+os.waitpid(child, 0)
+"""
+    for _ in range(10):
+        out = "\n".join(lines(door.script(source, how)))
+        assert "caller-changed" in out or out.startswith("None"), out
+    assert door.delivered == 0
+
+
+def test_a_caller_that_exits_while_people_decide_gets_nothing(door):  # L5
+    source = """
+import os, sys, caller
+call = caller.Call(sys.argv[1]); call.hello(); end, = call.get(["prod/db"]); call.event()
+if os.fork(): os._exit(0)
+print(caller.contents(end)); print(call.event(), flush=True)  # the child holds the connection and the pipe
+"""
+    process = door.script(source)
+    assert door.waiting.acquire(timeout=10)
+    assert door.ended.acquire(timeout=10)  # without anybody having decided
+    door.opened.set()
+    assert lines(process) == ["b''", "None"]
+    assert door.delivered == 0
+
+
+def test_a_pid_used_again_is_another_caller(door):  # L5
+    door.opened.set()
+    source = """
+import array, os, socket, sys, caller
+left, right = socket.socketpair()
+first = os.fork()
+if first == 0:
+    call = caller.Call(sys.argv[1]); call.hello()
+    right.sendmsg([call.nonce.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [call.sock.fileno()]))])
+    os._exit(0)
+nonce, ancillary, _, _ = left.recvmsg(100, 100)
+os.waitpid(first, 0)
+fd = array.array("i"); fd.frombytes(ancillary[0][2])
+for _ in range(200):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as file: file.write(str(first - 1))
+    again = os.fork()
+    if again == 0:
+        if os.getpid() != first: os._exit(3)
+        call = caller.Call(sock=socket.socket(fileno=fd[0])); call.nonce = nonce.decode()
+        end, = call.get(["prod/db"])
+        print(call.last(), caller.contents(end), "reused", flush=True); os._exit(0)
+    if os.waitpid(again, 0)[1] == 0: break
+"""
+    out = "\n".join(lines(door.script(source)))
+    assert "reused" in out  # the attack took place
+    assert "caller-changed" in out or out.startswith("None"), out
+    assert door.delivered == 0
+
+
+def test_other_accounts_in_user_mode():  # L1
+    with Door(system=False) as door:
+        door.opened.set()
+        assert oct(door.path.parent.stat().st_mode & 0o777) == "0o700"
+        assert oct(door.path.stat().st_mode & 0o777) == "0o600"
+        stranger = door.start("get", "prod/db", uid=65534)
+        _, _ = stranger.communicate(timeout=30)
+        assert stranger.returncode != 0  # connect fails
+        # With every mode forced open, the peer check still refuses.
+        door.path.parent.chmod(0o755)
+        door.path.chmod(0o666)
+        event = json.loads(lines(door.start("get", "prod/db", uid=65534))[0])
+        assert event["check"] == "caller-uid"
+        assert json.loads(lines(door.start("whoami"))[0])["uid"] == os.geteuid()
+        assert door.delivered == 0
+
+
+def test_in_system_mode_every_account_is_attributed(door):  # L1
+    assert oct(door.path.stat().st_mode & 0o777) == "0o666"
+    assert [json.loads(lines(door.start("whoami", uid=uid))[0])["uid"] for uid in (65534, 1, None)] == [65534, 1, 0]
+
+
+def test_the_front_speaks_for_its_parent():
+    front = os.stat(PYTHON)
+    with Door(front=(front.st_dev, front.st_ino)) as door:
+        shell = ["/bin/sh", "-c", f'{PYTHON} {door.folder}/caller.py "$0" whoami; exit 0']
+        event = json.loads(lines(door.start(program=shell, uid=65534))[0])
+        assert event["front"] is True
+        assert event["exe"] == os.path.realpath("/bin/sh")
+        assert event["exe_sha256"] == digest("/bin/sh")
+        assert event["uid"] == 65534
+
+
+def test_the_front_whose_parent_becomes_another_program_gets_nothing():  # L3
+    front = os.stat(PYTHON)
+    with Door(front=(front.st_dev, front.st_ino)) as door:
+        # perl starts the front and becomes a shell while people decide
+        source = f"""my $p = fork(); if (!$p) {{ exec("{PYTHON}", "{door.folder}/caller.py", $ARGV[0], "get", "prod/db") }}
+        while (!-e "{door.folder}/go") {{ select(undef, undef, undef, 0.01) }}
+        exec("/bin/sh", "-c", "touch {door.folder}/gone; wait; sleep 1")"""
+        process = door.start(program=["/usr/bin/perl", "-e", source])
+        assert door.waiting.acquire(timeout=10)
+        (door.folder / "go").touch()
+        while not (door.folder / "gone").exists():
+            time.sleep(0.01)
+        door.opened.set()
+        out = lines(process)
+        assert json.loads(out[1])["check"] == "caller-changed"
+        assert door.delivered == 0
+
+
+def test_an_older_kernel_is_served_by_pid_in_user_mode():
+    with Door(system=False, exact=False) as door:
+        door.opened.set()
+        assert bytes.fromhex(lines(door.start("get", "prod/db"))[-1]) == VALUE
+        source = """
+import os, sys, caller
+call = caller.Call(sys.argv[1]); call.hello()
+if os.fork() == 0:
+    end, = call.get(["prod/db"]); print(call.last(), caller.contents(end), flush=True); os._exit(0)
+os.wait()
+"""
+        assert "caller-changed" in lines(door.script(source))[0]
+        assert door.delivered == 1
+
+
+def test_this_kernel_names_the_peer_by_pidfd():
+    assert has_peer_pidfd()
+
+
+# ---- the door itself ---------------------------------------------------------------------------------------------------
+
+
+def test_bad_frames_end_the_call(door):
+    for block in (b"\xff\xff\xff\xff", b"\0\0\0\2{}", b"\0\0\0\5[[[[[", b"\0\0\0\1\xff", (300 * 1024).to_bytes(4, "big")):
+        call = Call(str(door.path))
+        call.hello()
+        call.raw(block)
+        event = call.event()
+        assert event["event"] == "error"
+        assert event["exit"] == 2
+        assert call.event() is None
+        call.sock.close()
+
+
+def test_frames_of_another_form_are_refused(door):
+    for text in (
+        '{"nonce":"N","v":1, "verb":"ping"}',
+        '{"verb":"ping","nonce":"N","v":1}',
+        '{"nonce":"N","v":1,"verb":"ping","x":1}',
+        '{"nonce":"N","nonce":"N","v":1,"verb":"ping"}',
+        '{"nonce":"N","v":2,"verb":"ping"}',
+        '{"nonce":"N","v":1,"verb":"pi"}',
+    ):
+        call = Call(str(door.path))
+        raw = text.replace("N", call.hello()["nonce"]).encode()
+        call.raw(len(raw).to_bytes(4, "big") + raw)
+        assert call.event()["exit"] == 2
+        assert call.event() is None
+        call.sock.close()
+
+
+def test_a_wrong_nonce_is_refused(door):
+    call = Call(str(door.path))
+    call.hello()
+    call.nonce = "A" * 43
+    call.say({"verb": "ping"})
+    assert call.event()["check"] == "caller-nonce"
+    assert call.event() is None
+    call.sock.close()
+
+
+@pytest.mark.parametrize("what", ["file", "socket", "reading end", "small", "full", "named", "unread"])
+def test_values_leave_through_fresh_pipes_alone(door, what, tmp_path):
+    door.opened.set()
+    reading, writing = os.pipe()
+    import fcntl
+
+    extra = []
+    if what == "file":
+        fd = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    elif what == "socket":
+        one, other = socket.socketpair()
+        extra, fd = [other], one.detach()
+    elif what == "reading end":
+        fd = os.dup(reading)
+    elif what == "small":
+        fcntl.fcntl(writing, 1031, 4096)
+        fd = os.dup(writing)
+    elif what == "full":
+        os.write(writing, b"x")
+        fd = os.dup(writing)
+    elif what == "named":
+        os.mkfifo(tmp_path / "fifo")
+        extra = [os.fdopen(os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK), "rb")]
+        fd = os.open(tmp_path / "fifo", os.O_WRONLY)
+    else:
+        os.close(reading)
+        reading = os.dup(writing)
+        fd = os.dup(writing)
+    call = Call(str(door.path))
+    call.hello()
+    call.say({"verb": "get", "refs": ["prod/db"]}, [fd])
+    event = call.last()
+    assert (event["code"], event["exit"]) == ("descriptor", 2)
+    assert door.delivered == 0
+    for one in (fd, reading, writing):
+        os.close(one)
+    for one in [*extra, call.sock]:
+        one.close()
+
+
+def test_one_account_cannot_take_every_connection(door):  # L16
+    calls = []
+    while True:
+        call = Call(str(door.path))
+        calls.append(call)
+        if (hello := call.hello()) is None or "nonce" not in hello:
+            break
+        assert len(calls) < 2000
+    assert hello["code"] == "rate-limited"
+    assert hello["exit"] == 16
+    assert json.loads(lines(door.start("whoami", uid=65534))[0])["uid"] == 65534
+    for call in calls:
+        call.sock.close()
+    while True:  # and the door opens again
+        call = Call(str(door.path))
+        hello = call.hello()
+        call.sock.close()
+        if hello and "nonce" in hello:
+            break
+
+
+def test_a_second_daemon_refuses_and_a_stale_socket_is_replaced(door):
+    from stillvault.client.listener import open_socket
+    from stillvault.protocol.errors import Failed, Usage
+
+    with pytest.raises(Failed, match="running"):
+        open_socket(door.path, system=True)
+    other = door.folder / "t" / "d.sock"
+    for _ in range(2):
+        sock, lock = open_socket(other, system=False)
+        sock.close()
+        os.close(lock)
+    other.unlink()
+    other.write_text("in the way")
+    with pytest.raises(Usage, match="not a socket"):
+        open_socket(other, system=False)
+    other.parent.chmod(0o777)
+    with pytest.raises(Usage, match="nobody else can write"):
+        open_socket(other, system=False)
+
+
+def test_contents_reads_to_the_end():
+    reading, writing = os.pipe()
+    os.write(writing, b"x")
+    os.close(writing)
+    assert contents(reading) == b"x"
