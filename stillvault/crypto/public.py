@@ -35,7 +35,6 @@ from stillvault._native import (
     request_code,
     sha256,
     split_release,
-    verify_denial,
     verify_enrol,
     visible,
 )
@@ -66,7 +65,6 @@ __all__ = [
     "request_code",
     "sha256",
     "split_release",
-    "verify_denial",
     "verify_enrol",
     "visible",
 ]

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from stillvault.crypto.private import Ephemeral, KemKey, SigningKey
+from stillvault.crypto.private import KemKey, SigningKey
 from stillvault.crypto.public import Cert, Trust, b64encode, encode, oid_of, request_code, sha256
 
 NOW = 1_800_000_000
@@ -133,7 +133,7 @@ class World:
     def cert(self, trust: Trust) -> Cert:
         return trust.verify_cert(self.cert_bytes, NOW)
 
-    def request(self, ephemeral: Ephemeral, path: str = "prod/db", **changes: object) -> bytes:
+    def request(self, ephemeral: "Ephemeral", path: str = "prod/db", **changes: object) -> bytes:
         request: Json = {
             "org": self.org,
             "id": b64encode(sha256(ephemeral.public)[:16]),

@@ -1,0 +1,15 @@
+//! The operating system's randomness, handed to the core, which draws none by itself.
+
+use stillvault_core::random::Randomness;
+
+/// getrandom(2). A system that gives none stops the call: [`crate::errors`] makes an exception of it.
+pub struct Os;
+
+impl Randomness for Os {
+    #[allow(clippy::panic, reason = "weaker bytes would be worse than none, and the trait knows no error")]
+    fn fill(&mut self, out: &mut [u8]) {
+        if getrandom::fill(out).is_err() {
+            panic!("the operating system gives no randomness");
+        }
+    }
+}
