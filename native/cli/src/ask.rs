@@ -1,0 +1,174 @@
+//! One question to the daemon, for all the values that a command needs.
+//!
+//! The order matters and is fixed here:
+//!
+//! 1. Signals are held back, so that an interrupt withdraws the question instead of tearing the process down.
+//! 2. A pipe for each value; only the write ends go to the daemon.
+//! 3. Wait, showing who was asked.
+//! 4. After `delivered`, before the first byte is read: undumpable, no core files. Not earlier with a daemon of one's own user,
+//!    which looks at `/proc/<pid>/exe` of its callers and may do that only while they are dumpable; a daemon of root may always,
+//!    so there it comes first. Until 4 nothing of a value is in this process's memory.
+//! 5. Each value is read to the end of its pipe and must have the length that was said.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{Uid, pipe2};
+use serde_json::Value as Json;
+
+use crate::args::Question;
+use crate::fault::{Fault, Format, exit};
+use crate::reference::{MAX_REFERENCES, Path};
+use crate::signals::{Signals, ends_wait};
+use crate::socket::{Daemon, Frame};
+use crate::value::{CoreFiles, MAX_VALUE, Value};
+use crate::waiting::Waiting;
+
+/// What a pipe must hold, so that the daemon never waits for a reader: more than the largest value.
+const PIPE: i32 = 64 * 1024;
+/// A daemon may be a little late with its own word that time is up.
+const GRACE: u64 = 5;
+
+/// A value that was released, and what the daemon says about it.
+pub struct Delivered {
+    /// The value.
+    pub value: Value,
+    /// `version`, `revision`, `from`, `window`, `left`.
+    pub facts: Frame,
+}
+
+/// What a question brought.
+pub struct Answer {
+    /// One for each path, in their order.
+    pub values: Vec<Delivered>,
+    /// Signals, still held back.
+    pub signals: Signals,
+    /// The limit to give back to a child.
+    pub core_files: CoreFiles,
+}
+
+/// Asks for `paths`, which are distinct. `argv` is the command to be run, when there is one.
+pub fn ask(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Question, format: Format) -> Result<Answer, Fault> {
+    if paths.len() > MAX_REFERENCES {
+        let message = format!("{} secrets at once; one card holds {MAX_REFERENCES}", paths.len());
+        return Err(Fault::usage(message, "split the command"));
+    }
+    // 1
+    let signals = Signals::hold()?;
+    let mut daemon = Daemon::connect()?;
+    let early = if daemon.uid == Uid::effective() { None } else { Some(CoreFiles::forbid()?) };
+    // 2
+    let (readers, writers): (Vec<_>, Vec<_>) =
+        paths.iter().map(|_| value_pipe()).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    daemon.send("get", frame(paths, argv, question), &writers)?;
+    drop(writers);
+    // 3
+    let delivered = wait(&mut daemon, &signals, question.wait, format)?;
+    // 4
+    let core_files = match early {
+        Some(early) => early,
+        None => CoreFiles::forbid()?,
+    };
+    // 5
+    let values = receive(paths, readers, delivered)?;
+    Ok(Answer { values, signals, core_files })
+}
+
+fn value_pipe() -> Result<(OwnedFd, OwnedFd), Fault> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|e| Fault::system("a pipe for a value cannot be made", e.desc()))?;
+    let size = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE));
+    if size.is_ok_and(|size| size >= PIPE) {
+        return Ok((reader, writer));
+    }
+    let remedy = "raise fs.pipe-user-pages-soft, or ask for fewer secrets at once";
+    Err(Fault::failed("pipe", "the kernel gives this user no more pipes of 64 KiB", remedy))
+}
+
+fn frame(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Question) -> Frame {
+    let mut fields = Frame::new();
+    fields.insert("refs".into(), paths.iter().map(Path::as_str).collect());
+    if let Some(argv) = argv {
+        fields.insert("argv".into(), crate::child::claimed(argv).into());
+    }
+    if let Some(reason) = &question.reason {
+        fields.insert("reason".into(), reason.as_str().into());
+    }
+    for (name, seconds) in [("ttl", question.ttl), ("wait", question.wait)] {
+        if let Some(seconds) = seconds {
+            fields.insert(name.into(), seconds.into());
+        }
+    }
+    fields
+}
+
+/// Waits for `delivered`. An error of the daemon carries its own exit status.
+fn wait(daemon: &mut Daemon, signals: &Signals, patience: Option<u64>, format: Format) -> Result<Frame, Fault> {
+    let mut waiting = Waiting::new(format);
+    let end = patience.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds + GRACE)));
+    loop {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            let message = "nobody answered in the time that --wait gives; what was asked is withdrawn";
+            return Err(Fault::failed("expired", message, "ask again with a longer --wait").with_exit(exit::EXPIRED));
+        }
+        let pause = [left, waiting.tick()].into_iter().flatten().min();
+        let timeout = pause.map_or(PollTimeout::NONE, |pause| PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX));
+        let mut watched = [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(daemon.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut watched, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(problem) => return Err(Fault::system("poll", problem.desc())),
+        }
+        let [signalled, spoken] = watched.map(|fd| fd.any().unwrap_or(false));
+        if signalled && let Some(fault) = signals.next().and_then(|came| ends_wait(came.signal)) {
+            return Err(fault);
+        }
+        if !spoken {
+            continue;
+        }
+        let Some(frame) = daemon.take()? else { continue };
+        match frame.get("event").and_then(Json::as_str) {
+            Some("pending") => waiting.pending(frame),
+            Some("delivered") => return Ok(frame),
+            _ => return Err(refusal(&frame)),
+        }
+    }
+}
+
+/// The daemon's own word why not.
+pub fn refusal(frame: &Frame) -> Fault {
+    let word = |field: &str| frame.get(field).and_then(Json::as_str).unwrap_or_default().to_owned();
+    if frame.get("event").and_then(Json::as_str) != Some("error") {
+        let remedy = "run the daemon and this program from the same installation";
+        return Fault::unavailable("daemon-speech", "the daemon said something that this version does not know", remedy);
+    }
+    let status = frame.get("exit").and_then(Json::as_u64).and_then(|status| u8::try_from(status).ok());
+    let status = status.filter(|status| matches!(status, 1 | 2 | 10..=16)).unwrap_or(exit::ERROR);
+    let check = word("check");
+    // Status 15 is named by its check.
+    let code = if status == exit::UNTRUSTED && !check.is_empty() { check } else { word("code") };
+    let code = if code.is_empty() { "daemon".to_owned() } else { code };
+    Fault { code, exit: status, message: word("message"), remedy: word("remedy") }
+}
+
+fn receive(paths: &[Path], readers: Vec<OwnedFd>, mut delivered: Frame) -> Result<Vec<Delivered>, Fault> {
+    let wrong = || Fault::untrusted("delivery", "the daemon delivered something else than was asked", "ask again");
+    let Some(Json::Array(facts)) = delivered.remove("values") else { return Err(wrong()) };
+    if facts.len() != paths.len() {
+        return Err(wrong());
+    }
+    let mut values = Vec::with_capacity(paths.len());
+    for ((path, reader), facts) in paths.iter().zip(readers).zip(facts) {
+        let Json::Object(facts) = facts else { return Err(wrong()) };
+        let length = facts.get("length").and_then(Json::as_u64).and_then(|length| usize::try_from(length).ok());
+        let length = length.filter(|length| *length <= MAX_VALUE).ok_or_else(wrong)?;
+        if facts.get("path").and_then(Json::as_str) != Some(path.as_str()) {
+            return Err(wrong());
+        }
+        values.push(Delivered { value: Value::receive(File::from(reader), length)?, facts });
+    }
+    Ok(values)
+}

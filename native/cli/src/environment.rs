@@ -1,0 +1,146 @@
+//! The environment of the child: where references stand, and what takes their place.
+//!
+//! Three sources, the later wins: the environment of the caller, each `--env-file`, each `--env`. A variable whose whole value is
+//! `sv://PATH` is a reference; one that begins `sv://` and is not a path is refused rather than passed on.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use crate::args::Run;
+use crate::ask::Delivered;
+use crate::envfile;
+use crate::fault::{Fault, exit};
+use crate::inject::input;
+use crate::reference::{Path, SCHEME};
+
+/// The longest `NAME=value` that the kernel takes, in bytes (execve(2): 32 pages with the final zero).
+const MAX_STRING: usize = 32 * 4096 - 1;
+/// What a child may know of our own settings: where to find things, nothing that opens something.
+const OWN_PASSED: [&str; 4] = ["STILLVAULT_HOME", "STILLVAULT_SOCKET", "STILLVAULT_FORMAT", "STILLVAULT_NO_INPUT"];
+
+/// What a variable is set to.
+enum Setting {
+    Plain(OsString),
+    /// The value at this position of the paths.
+    Secret(usize),
+}
+
+/// The environment to come, before its values are known.
+pub struct Plan {
+    settings: BTreeMap<OsString, Setting>,
+    /// The distinct secrets, in order of appearance.
+    pub paths: Vec<Path>,
+}
+
+/// Takes a name that a shell could set.
+pub fn check_name(name: &str) -> Result<(), Fault> {
+    let first = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+    if name.bytes().next().is_some_and(first) && name.bytes().all(|b| first(b) || b.is_ascii_digit()) {
+        return Ok(());
+    }
+    let message = format!("'{}' is not the name of a variable", crate::text::cut(name, 40));
+    Err(Fault::usage(message, "a name is like DB_PASSWORD: letters, digits and _, no digit first"))
+}
+
+impl Plan {
+    /// Collects the three sources. `inherited` is the environment of the caller.
+    pub fn collect(wanted: &Run, inherited: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, Fault> {
+        let mut plan = Self { settings: BTreeMap::new(), paths: Vec::new() };
+        for (name, value) in inherited {
+            let own = name.as_bytes().starts_with(b"STILLVAULT_");
+            if !own || OWN_PASSED.iter().any(|passed| name == *passed) {
+                plan.set(name, value)?;
+            }
+        }
+        for file in &wanted.env_files {
+            let within = |fault: Fault| Fault { message: format!("{}: {}", file.display(), fault.message), ..fault };
+            let text = String::from_utf8(input(file)?).map_err(|_| within(Fault::usage("not text in UTF-8", "")))?;
+            for (name, value) in envfile::parse(&text).map_err(within)? {
+                plan.set(name.into(), value.into()).map_err(within)?;
+            }
+        }
+        for (name, path) in &wanted.bindings {
+            plan.ask(name.clone(), path.clone());
+        }
+        Ok(plan)
+    }
+
+    fn set(&mut self, name: OsString, value: OsString) -> Result<(), Fault> {
+        if !value.as_bytes().starts_with(SCHEME.as_bytes()) {
+            self.settings.insert(name, Setting::Plain(value));
+            return Ok(());
+        }
+        let path = Path::reference(&value.to_string_lossy());
+        let path = path.map_err(|f| Fault { message: format!("{}: {}", name.to_string_lossy(), f.message), ..f })?;
+        self.ask(name, path);
+        Ok(())
+    }
+
+    fn ask(&mut self, name: OsString, path: Path) {
+        let known = self.paths.iter().position(|known| *known == path);
+        let index = known.unwrap_or(self.paths.len());
+        if known.is_none() {
+            self.paths.push(path);
+        }
+        self.settings.insert(name, Setting::Secret(index));
+    }
+
+    /// Forgets secrets that a later source replaced, so that nobody is asked for them.
+    pub fn prune(mut self) -> Self {
+        let used: Vec<usize> = (0..self.paths.len()).filter(|index| self.names(*index).next().is_some()).collect();
+        for setting in self.settings.values_mut() {
+            if let Setting::Secret(index) = setting {
+                *index = used.iter().position(|kept| kept == index).unwrap_or(0);
+            }
+        }
+        let paths = std::mem::take(&mut self.paths);
+        self.paths = paths.into_iter().enumerate().filter(|(index, _)| used.contains(index)).map(|(_, path)| path).collect();
+        self
+    }
+
+    /// The names that the secret at `index` is given to.
+    pub fn names(&self, index: usize) -> impl Iterator<Item = &OsStr> {
+        let holds = move |setting: &Setting| matches!(setting, Setting::Secret(at) if *at == index);
+        self.settings.iter().filter(move |(_, setting)| holds(setting)).map(|(name, _)| name.as_os_str())
+    }
+
+    /// The plain value of a variable.
+    pub fn plain(&self, name: &str) -> Option<&OsStr> {
+        match self.settings.get(OsStr::new(name)) {
+            Some(Setting::Plain(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The environment with its values. A value that no variable can hold is refused with the reason.
+    pub fn fill(self, values: &[Delivered]) -> Result<Vec<(OsString, OsString)>, Fault> {
+        let mut environment = Vec::with_capacity(self.settings.len());
+        for (name, setting) in self.settings {
+            let value = match setting {
+                Setting::Plain(value) => value,
+                Setting::Secret(index) => {
+                    let bytes = values.get(index).map_or(&[][..], |delivered| delivered.value.bytes());
+                    check_value(&name, bytes)?;
+                    OsString::from_vec(bytes.to_vec())
+                }
+            };
+            environment.push((name, value));
+        }
+        Ok(environment)
+    }
+}
+
+fn check_value(name: &OsStr, value: &[u8]) -> Result<(), Fault> {
+    let shown = name.to_string_lossy();
+    let remedy = "take it as a file: stillvault read sv://PATH --out-file F";
+    let refused =
+        |why: &str| Fault::failed("environment", format!("the value for {shown} {why}"), remedy).with_exit(exit::TOOL_FAILED);
+    if value.contains(&0) {
+        return Err(refused("holds a zero byte, which no environment variable can"));
+    }
+    if name.len() + 1 + value.len() > MAX_STRING {
+        return Err(refused("is larger than an environment variable can be"));
+    }
+    Ok(())
+}

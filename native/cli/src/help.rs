@@ -1,0 +1,135 @@
+//! What the command line says about itself. 80 columns, no colour.
+
+/// `stillvault --version`.
+pub const VERSION: &str = concat!("stillvault ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// `stillvault help`.
+pub const MAIN: &str = "\
+stillvault: a secret reaches a program only after a person saw who asks and
+said yes.
+
+Secrets
+  read sv://PATH            one value to standard output
+  run -- CMD ..             a command with values in its environment
+  inject -i TEMPLATE -o F   a file from a template
+  leases [purge [PATH]]     what this user may read without asking again
+  whoami                    who the daemon takes you for
+  seal PATH                 seal a value for the people of its policy
+  secrets [PREFIX]          names and versions, never values
+  requests, cancel ID       what is being asked now
+  daemon                    the client on this host
+
+Approving
+  inbox                     what waits for you
+  approve, deny, freeze     your decision
+
+Organisation
+  org, person, client       who belongs to it
+  policy, hold, reseal      the rules
+  join, invites, confirm    how somebody joins
+  audit                     what happened
+
+  doctor                    what is wrong here, and what to do about it
+
+Every verb takes --format text|json and --no-input.
+More: stillvault help VERB, stillvault help exit-codes
+";
+
+/// `stillvault help read`.
+pub const READ: &str = "\
+stillvault read sv://PATH [-n] [--out-file F [--mode 0600] [--force]]
+                [--reveal] [--reason TEXT] [--ttl 5m] [--wait 1h]
+
+Prints one value, raw: exactly the bytes that were sealed. To a terminal only
+with --reveal, and then with a line end unless -n is given. Ctrl-C withdraws.
+
+  --out-file F    write a new file instead, whole or not at all
+  --mode 0600     its permissions
+  --force         replace a file that exists (never a link)
+  --reason TEXT   shown to the people asked, as your claim
+  --ttl 5m        how long the request lives (at most 1h)
+  --wait 1h       how long to wait for an answer
+  --format json   the value as text, or base64url where it is not UTF-8
+";
+
+/// `stillvault help run`.
+pub const RUN: &str = "\
+stillvault run [--env NAME=sv://PATH].. [--env-file F].. [--no-masking]
+               [--reason TEXT] [--ttl 5m] [--wait 1h] [--dry-run] -- CMD ..
+
+Runs CMD with values in its environment, all asked for at once on one card.
+References come from the environment itself (a variable whose whole value is
+sv://PATH), from each --env-file, and from --env; the later wins.
+
+Values in what CMD prints are replaced, also as base64, hex, URL-encoded or in
+JSON. That is a seat belt, not a wall: it finds values of 6 bytes and more in
+these forms only, and CMD's output is a pipe, not a terminal. --no-masking
+becomes CMD itself, with the terminal and nothing in between.
+
+CMD inherits the rest of the environment as it is, LD_PRELOAD, PYTHONPATH and
+the like included; of STILLVAULT_* only HOME, SOCKET, FORMAT and NO_INPUT.
+
+  --dry-run       print what would be asked, and ask nobody
+Exit code: CMD's own; 125 when Stillvault failed after the release; 126 when
+CMD cannot be executed, 127 when there is none; 128 + n after signal n.
+";
+
+/// `stillvault help inject`.
+pub const INJECT: &str = "\
+stillvault inject -i TEMPLATE -o FILE [--mode 0600] [--force]
+                  [--reason TEXT] [--ttl 5m] [--wait 1h] [--dry-run]
+
+Writes FILE from TEMPLATE with each {{ sv://PATH }} replaced by the value, byte
+for byte; everything else stays as it is. FILE appears whole or not at all.
+
+  --mode 0600     its permissions
+  --force         replace a file that exists (never a link)
+  --dry-run       print what would be asked, and ask nobody
+";
+
+/// `stillvault help leases`.
+pub const LEASES: &str = "\
+stillvault leases
+stillvault leases purge [PATH]
+
+Shows what may be read now without asking a person again, or ends it: all of
+it, or one secret's. A user sees and ends its own leases, root all.
+";
+
+/// `stillvault help whoami`.
+pub const WHOAMI: &str = "\
+stillvault whoami
+
+Shows who the daemon takes the caller for: these are the facts that the people
+who are asked will see.
+";
+
+/// `stillvault help exit-codes`.
+pub const EXIT_CODES: &str = "\
+0    ok
+1    error (also: already decided, cancelled elsewhere)
+2    usage
+10   denied: a deny that verified
+11   expired unanswered; approve --wait found nothing
+12   no approver can answer
+13   out of scope, forbidden by a policy, removal blocked
+14   daemon or relay unreachable, or the relay refused without a signed word
+15   untrusted: a check failed, named on standard error as untrusted: CODE
+16   rate limited
+130  interrupted
+
+run: the command's own code; 125 when Stillvault failed after the release;
+126 when the command cannot be executed, 127 when there is none.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_wider_than_80_columns() {
+        for text in [MAIN, READ, RUN, INJECT, LEASES, WHOAMI, EXIT_CODES] {
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `inject`: a file from a template, with values where the references stood.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use crate::args::Inject;
+use crate::fault::{Fault, Format, exit};
+use crate::template::{self, Part};
+use crate::{ask, listing, outfile, text};
+
+/// The largest template or env file, in bytes.
+const MAX_INPUT: u64 = 1024 * 1024;
+
+/// Writes the file. One question for all references; the file appears whole or not at all.
+pub fn inject(wanted: &Inject, format: Format) -> Result<u8, Fault> {
+    let source = input(&wanted.template)?;
+    let template = template::parse(&source)?;
+    outfile::check(&wanted.output, wanted.force)?;
+    if wanted.dry_run {
+        return listing::dry_run(&template.paths, None, format);
+    }
+    if template.paths.is_empty() {
+        let message = format!("{} holds no reference", wanted.template.display());
+        return Err(Fault::usage(message, "write {{ sv://PATH }} where a value belongs"));
+    }
+    let answer = ask::ask(&template.paths, None, &wanted.question, format)?;
+    let pieces = template.parts.iter().map(|part| match part {
+        Part::Text(text) => *text,
+        Part::Value(index) => answer.values.get(*index).map_or(&[][..], |delivered| delivered.value.bytes()),
+    });
+    let pieces: Vec<&[u8]> = pieces.collect();
+    outfile::write(&wanted.output, &pieces, wanted.mode, wanted.force)?;
+    let file = wanted.output.to_string_lossy();
+    match format {
+        Format::Text => text::note(&format!("{} written, {} secrets\n", text::screen(&file), template.paths.len())),
+        Format::Json => {
+            let paths: Json = template.paths.iter().map(crate::reference::Path::as_str).collect();
+            text::print(format!("{}\n", serde_json::json!({"v": 1, "file": file, "paths": paths})))?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// A file that the caller named, or standard input for `-`.
+pub fn input(path: &Path) -> Result<Vec<u8>, Fault> {
+    let unreadable = |problem: std::io::Error| Fault::usage(format!("{} cannot be read: {problem}", path.display()), "");
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    } else {
+        File::open(path).map_err(unreadable)?.take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err(Fault::usage(format!("{} is larger than 1 MiB", path.display()), "split it"));
+    }
+    Ok(bytes)
+}
