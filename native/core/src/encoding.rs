@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::error::{Code, Refusal, Result};
 use crate::text;
@@ -213,7 +213,9 @@ pub fn oid(kind: &str, payload: &[u8]) -> Oid {
 /// SHA-256.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Hash {
-    Sha256::digest(bytes).into()
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
 }
 
 /// A domain string of section 2 and its items as the canonical array that HPKE, HKDF and SHA-256 take.

@@ -4,12 +4,10 @@
 //! derived from it; the five words are derived from the nonce **and** the enrolment, so a relay that swaps the joiner's keys
 //! changes the words. Left to the caller: that a bearer serves once and for 30 minutes, and all dates.
 
-use hkdf::Hkdf;
-use sha2::Sha256;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 
 use crate::encoding::{Hash, Oid, Value, domain, sha256};
 use crate::error::{Code, Refusal, Result};
-use crate::keys::{Alg, Key};
 use crate::objects::{Enrol, Payload};
 use crate::signed::{Signed, Verified};
 use crate::text::b64encode;
@@ -36,7 +34,8 @@ pub fn invite(nonce: &[u8; NONCE]) -> Result<Hash> {
 pub fn bearer(pin: &Oid, nonce: &[u8; NONCE]) -> Result<String> {
     let mut out = [0; 32];
     let info = domain("enrol", &[Value::text("bearer")])?;
-    let expanded = Hkdf::<Sha256>::new(Some(pin), nonce).expand(&info, &mut out);
+    let extracted = Salt::new(HKDF_SHA256, pin).extract(nonce);
+    let expanded = extracted.expand(&[&info], HKDF_SHA256).and_then(|okm| okm.fill(&mut out));
     expanded.map_err(|_| Refusal::new(Code::Invite, "no bearer"))?;
     Ok(b64encode(&out))
 }
@@ -47,8 +46,7 @@ pub fn bearer(pin: &Oid, nonce: &[u8; NONCE]) -> Result<String> {
 /// As [`invite`].
 pub fn word_indices(oid: &Oid, nonce: &[u8; NONCE]) -> Result<[u16; WORDS]> {
     let digest = sha256(&domain("enrol", &[Value::text("words"), Value::bytes(oid), Value::bytes(nonce)])?);
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let bits = digest.iter().take(8).fold(0_u64, |bits, &byte| (bits << 8) | u64::from(byte));
     let mut words = [0; WORDS];
     for (at, word) in words.iter_mut().enumerate() {
         *word = u16::try_from((bits >> (53 - 11 * at)) & 0x7FF).unwrap_or(0);
@@ -91,12 +89,9 @@ pub fn verify_enrol(pin: &Oid, origins: &[String], wrapper: &[u8], invite: &Hash
         return Err(Refusal::new(Code::Invite, "of another invite"));
     }
     // 3. Algorithms: a deny key works without user verification, a client's key without a person.
-    let is_passkey = |key: &Key| key.alg == Alg::WebauthnEs256;
-    if enrol.deny.as_ref().is_some_and(|key| key.alg != Alg::Es256) {
-        return Err(Refusal::new(Code::Alg, "a deny key is es256"));
-    }
-    if enrol.client.as_ref().is_some_and(is_passkey) || (enrol.kem.is_none() && is_passkey(&enrol.auth)) {
-        return Err(Refusal::new(Code::Alg, "a client's key is not a passkey"));
+    //    The schema looks at `deny` and `client`; without a KEM key it is a client that joins, with `auth` as its key.
+    if enrol.kem.is_none() {
+        enrol.auth.check_client()?;
     }
     Ok(enrol)
 }

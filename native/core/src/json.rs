@@ -88,13 +88,14 @@ impl<'a> Parser<'a> {
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ if self.word("true") => Ok(Value::Bool(true)),
             _ if self.word("false") => Ok(Value::Bool(false)),
-            _ if self.word("null") => match self.foreign {
-                true => Ok(Value::Foreign),
-                false => Err(Refusal::new(Code::Null, "an absent field is left out")),
-            },
+            _ if self.word("null") => self.null(),
             _ if self.word("NaN") || self.word("Infinity") => Err(Refusal::new(Code::Number, "not an integer")),
             _ => Err(bad("no value")),
         }
+    }
+
+    fn null(&self) -> Result<Value> {
+        if self.foreign { Ok(Value::Foreign) } else { Err(Refusal::new(Code::Null, "an absent field is left out")) }
     }
 
     fn object(&mut self, depth: usize) -> Result<Value> {

@@ -2,17 +2,22 @@
 //!
 //! A [`Key`] is what a roster, root or certificate lists: the algorithm that counts is the one that stands there, never the one
 //! that a message names. A [`SigningKey`] holds a secret in memory that is wiped when it is dropped; its `Debug` shows none of it.
-//! Signing is deterministic (RFC 8032, RFC 6979), so this module needs no randomness; [`SigningKey::from_bytes`] takes 32 random
-//! bytes from the caller to make a key.
+//! [`SigningKey::from_bytes`] takes 32 random bytes from the caller to make a key. Ed25519 signs deterministically (RFC 8032); the
+//! nonce of an ES256 signature comes from the generator inside AWS-LC, because a caller who could choose it could leak the key.
 
 use core::fmt;
 
-use ed25519_dalek::Signer as _;
-use p256::ecdsa::signature::Verifier as _;
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _, UnparsedPublicKey, VerificationAlgorithm,
+};
 use zeroize::Zeroizing;
 
 use crate::encoding::{Hash, Value, sha256};
 use crate::error::{Code, Refusal, Result};
+use crate::hpke::KemPublic;
 use crate::objects::fields::{Fields, Writer, boolean, bytes, string, words, wrong};
 
 /// Bytes of an uncompressed P-256 point.
@@ -21,6 +26,8 @@ pub const P256_POINT: usize = 65;
 pub const ED25519_PUBLIC: usize = 32;
 /// Bytes of a raw signature, both kinds.
 const RAW_SIGNATURE: usize = 64;
+/// Bytes of a secret key, both kinds.
+const SECRET: usize = 32;
 
 words! {
     /// A signature algorithm.
@@ -87,12 +94,46 @@ impl Key {
         f.close()?;
         let fits = match alg {
             Alg::Ed25519 => public.len() == ED25519_PUBLIC,
-            Alg::Es256 | Alg::WebauthnEs256 => public.len() == P256_POINT && public.first() == Some(&4),
+            Alg::Es256 | Alg::WebauthnEs256 => KemPublic::parse(&public).is_ok(),
         };
         if !fits {
-            return Err(wrong("key.public", "32 bytes (ed25519) or an uncompressed point of 65 bytes"));
+            return Err(wrong("key.public", "32 bytes (ed25519) or an uncompressed point of P-256, 65 bytes"));
         }
         Ok(Self { alg, public, passkey })
+    }
+
+    pub(crate) fn read_client(value: Value) -> Result<Self> {
+        let key = Self::read(value)?;
+        key.check_client()?;
+        Ok(key)
+    }
+
+    pub(crate) fn read_deny(value: Value) -> Result<Self> {
+        let key = Self::read(value)?;
+        key.check_deny()?;
+        Ok(key)
+    }
+
+    /// A client's key: it runs unattended, and nobody is there to touch a passkey.
+    ///
+    /// # Errors
+    /// `alg`.
+    pub fn check_client(&self) -> Result<()> {
+        match self.alg {
+            Alg::Ed25519 | Alg::Es256 => Ok(()),
+            Alg::WebauthnEs256 => Err(Refusal::new(Code::Alg, "a client's key is not a passkey")),
+        }
+    }
+
+    /// A deny key: it works without user verification, on every kind of device.
+    ///
+    /// # Errors
+    /// `alg`.
+    pub fn check_deny(&self) -> Result<()> {
+        match self.alg {
+            Alg::Es256 => Ok(()),
+            Alg::Ed25519 | Alg::WebauthnEs256 => Err(Refusal::new(Code::Alg, "a deny key is es256")),
+        }
     }
 
     /// The key as a value.
@@ -113,45 +154,50 @@ fn no_signature(what: &str) -> Refusal {
     Refusal::new(Code::Signature, what)
 }
 
-/// Verifies an Ed25519 signature: 64 bytes, `s` reduced, no key of small order.
-pub(crate) fn verify_ed25519(public: &[u8], message: &[u8], sig: &[u8]) -> Result<()> {
-    let public = <[u8; ED25519_PUBLIC]>::try_from(public).map_err(|_| no_signature("not an ed25519 key"))?;
-    let key = ed25519_dalek::VerifyingKey::from_bytes(&public).map_err(|_| no_signature("not an ed25519 key"))?;
-    let sig = ed25519_dalek::Signature::from_slice(sig).map_err(|_| no_signature("not an ed25519 signature"))?;
-    // Strict: a key of small order verifies signatures that nobody made.
-    key.verify_strict(message, &sig).map_err(|_| no_signature("the ed25519 signature does not verify"))
+/// Verifies with a library that also takes keys in other forms: only one form may name a key here.
+fn verify(algorithm: &'static dyn VerificationAlgorithm, public: &[u8], message: &[u8], sig: &[u8]) -> Result<()> {
+    UnparsedPublicKey::new(algorithm, public).verify(message, sig).map_err(|_| no_signature("it does not verify"))
 }
 
-fn p256_key(public: &[u8]) -> Result<p256::ecdsa::VerifyingKey> {
-    if public.len() != P256_POINT {
-        return Err(no_signature("not an uncompressed point"));
+/// Verifies an Ed25519 signature: 64 bytes, `s` reduced.
+pub(crate) fn verify_ed25519(public: &[u8], message: &[u8], sig: &[u8]) -> Result<()> {
+    if public.len() != ED25519_PUBLIC || sig.len() != RAW_SIGNATURE {
+        return Err(no_signature("an ed25519 key has 32 bytes, its signature 64"));
     }
-    p256::ecdsa::VerifyingKey::from_sec1_bytes(public).map_err(|_| no_signature("not a point of P-256"))
+    verify(&ED25519, public, message, sig)
+}
+
+fn check_point(public: &[u8]) -> Result<()> {
+    if public.len() == P256_POINT && public.first() == Some(&4) {
+        return Ok(());
+    }
+    Err(no_signature("not an uncompressed point of P-256"))
 }
 
 /// Verifies an ES256 signature of 64 bytes `r||s`.
 pub(crate) fn verify_es256(public: &[u8], message: &[u8], sig: &[u8]) -> Result<()> {
+    check_point(public)?;
     if sig.len() != RAW_SIGNATURE {
         return Err(no_signature("an es256 signature has 64 bytes"));
     }
-    let sig = p256::ecdsa::Signature::from_slice(sig).map_err(|_| no_signature("not an es256 signature"))?;
-    p256_key(public)?.verify(message, &sig).map_err(|_| no_signature("the es256 signature does not verify"))
+    verify(&ECDSA_P256_SHA256_FIXED, public, message, sig)
 }
 
 /// Verifies an ES256 signature in strict DER: what an authenticator makes.
 pub(crate) fn verify_es256_der(public: &[u8], message: &[u8], sig: &[u8]) -> Result<()> {
-    let sig = p256::ecdsa::Signature::from_der(sig).map_err(|_| no_signature("not a DER signature"))?;
-    p256_key(public)?.verify(message, &sig).map_err(|_| no_signature("the webauthn-es256 signature does not verify"))
+    check_point(public)?;
+    verify(&ECDSA_P256_SHA256_ASN1, public, message, sig)
 }
 
-enum Secret {
-    Ed25519(Box<ed25519_dalek::SigningKey>),
-    Es256(Box<p256::ecdsa::SigningKey>),
+enum Signer {
+    Ed25519(Ed25519KeyPair),
+    Es256(EcdsaKeyPair),
 }
 
 /// An `ed25519` or `es256` key. Passkeys sign elsewhere.
 pub struct SigningKey {
-    secret: Secret,
+    signer: Signer,
+    secret: Zeroizing<[u8; SECRET]>,
     key: Key,
 }
 
@@ -161,28 +207,37 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+fn bad_secret() -> Refusal {
+    wrong("secret key", "32 bytes, for es256 below the order of the group and not 0")
+}
+
+fn es256_pair(secret: &[u8; SECRET]) -> core::result::Result<(EcdsaKeyPair, Vec<u8>), aws_lc_rs::error::Unspecified> {
+    let private = PrivateKey::from_private_key(&ECDH_P256, secret)?;
+    let public = private.compute_public_key()?.as_ref().to_vec();
+    let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, secret, &public)?;
+    Ok((pair, public))
+}
+
 impl SigningKey {
     /// A key of 32 secret bytes: the seed of Ed25519, the big-endian scalar of P-256.
     ///
     /// # Errors
     /// `field` for another length or a scalar outside the group's order; `alg` for an algorithm that does not sign here.
     pub fn from_bytes(alg: Alg, secret: &[u8]) -> Result<Self> {
-        let bad = || wrong("secret key", "32 bytes below the order of the group");
-        let (secret, public) = match alg {
+        let secret = Zeroizing::new(<[u8; SECRET]>::try_from(secret).map_err(|_| bad_secret())?);
+        let (signer, public) = match alg {
             Alg::Ed25519 => {
-                let seed = Zeroizing::new(<[u8; 32]>::try_from(secret).map_err(|_| bad())?);
-                let key = ed25519_dalek::SigningKey::from_bytes(&seed);
-                let public = key.verifying_key().to_bytes().to_vec();
-                (Secret::Ed25519(Box::new(key)), public)
+                let pair = Ed25519KeyPair::from_seed_unchecked(secret.as_slice()).map_err(|_| bad_secret())?;
+                let public = pair.public_key().as_ref().to_vec();
+                (Signer::Ed25519(pair), public)
             }
             Alg::Es256 => {
-                let key = p256::ecdsa::SigningKey::from_slice(secret).map_err(|_| bad())?;
-                let public = key.verifying_key().to_sec1_point(false).as_bytes().to_vec();
-                (Secret::Es256(Box::new(key)), public)
+                let (pair, public) = es256_pair(&secret).map_err(|_| bad_secret())?;
+                (Signer::Es256(pair), public)
             }
             Alg::WebauthnEs256 => return Err(Refusal::new(Code::Alg, "a passkey signs on its own device")),
         };
-        Ok(Self { secret, key: Key { alg, public, passkey: None } })
+        Ok(Self { signer, secret, key: Key { alg, public, passkey: None } })
     }
 
     /// The public side, as a roster lists it.
@@ -194,19 +249,16 @@ impl SigningKey {
     /// The secret bytes, for a key file or a recovery kit alone.
     #[must_use]
     pub fn secret_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(match &self.secret {
-            Secret::Ed25519(key) => key.to_bytes().to_vec(),
-            Secret::Es256(key) => key.to_bytes().to_vec(),
-        })
+        Zeroizing::new(self.secret.to_vec())
     }
 
     /// A raw signature over `message`. For payloads use [`crate::signed::Signed::sign`], which checks the schema first.
-    pub(crate) fn sign_raw(&self, message: &[u8]) -> Vec<u8> {
-        match &self.secret {
-            Secret::Ed25519(key) => key.sign(message).to_bytes().to_vec(),
-            Secret::Es256(key) => {
-                let sig: p256::ecdsa::Signature = key.sign(message);
-                sig.to_bytes().to_vec()
+    pub(crate) fn sign_raw(&self, message: &[u8]) -> Result<Vec<u8>> {
+        match &self.signer {
+            Signer::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Signer::Es256(pair) => {
+                let sig = pair.sign(&SystemRandom::new(), message).map_err(|_| no_signature("the key did not sign"))?;
+                Ok(sig.as_ref().to_vec())
             }
         }
     }

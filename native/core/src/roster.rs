@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use crate::error::{Code, Refusal, Result};
-use crate::keys::Alg;
 use crate::objects::{Device, Policy, RECOVERY, Role, Roster, Tier};
 
 /// Seconds: the ceiling of a lease window.
@@ -68,8 +67,12 @@ fn check_public_keys(roster: &Roster) -> Result<()> {
         keys.push(&device.kem.public);
         keys.extend(device.auth.iter().chain(&device.deny).map(|key| key.public.as_slice()));
     }
-    let recovery = roster.policies.iter().filter_map(|policy| policy.recovery.as_ref());
-    keys.extend(recovery.flat_map(|group| &group.keys).map(|key| key.kem.public.as_slice()));
+    // A recovery key is one key in one hand; every policy may list it, always under its one id (within a policy once: below).
+    let groups = roster.policies.iter().filter_map(|policy| policy.recovery.as_ref());
+    let recovery: HashSet<(&str, &[u8])> =
+        groups.flat_map(|group| &group.keys).map(|key| (key.id.as_str(), key.kem.public.as_slice())).collect();
+    check_once(recovery.iter().map(|(id, _)| id), "a recovery key id, with two keys,")?;
+    keys.extend(recovery.iter().map(|(_, public)| public));
     check_once(keys, "a public key")
 }
 
@@ -78,7 +81,7 @@ fn check_device(device: &Device) -> Result<()> {
     if device.auth.is_empty() || (device.auth.len() > 1 && !several) {
         return Err(invalid(format!("device {}: {} auth keys", device.id, device.auth.len())));
     }
-    if device.deny.as_ref().is_some_and(|key| key.alg != Alg::Es256) {
+    if device.deny.as_ref().is_some_and(|key| key.check_deny().is_err()) {
         return Err(invalid(format!("device {}: a deny key is es256", device.id)));
     }
     Ok(())

@@ -272,7 +272,8 @@ impl Signed {
         }
         let pae = encoding::pae(&encoding::media_type(self.name), &self.payload);
         let alg = key.key().alg.as_str().to_owned();
-        self.signatures.push(Signature { alg, key: hint, sig: key.sign_raw(&pae), auth_data: None, client_data: None });
+        let sig = key.sign_raw(&pae)?;
+        self.signatures.push(Signature { alg, key: hint, sig, auth_data: None, client_data: None });
         Ok(())
     }
 
@@ -302,7 +303,7 @@ fn check(signature: &Signature, key: &Key, pae: &[u8], origins: &[String]) -> Re
             let (public, sig) = (key.public.as_slice(), signature.sig.as_slice());
             Assertion { public, passkey, origins, oid: &oid, auth_data, client_data, sig }.verify()
         }
-        (Alg::WebauthnEs256, ..) => Err(Refusal::new(Code::ClientData, "an assertion needs auth_data and client_data")),
+        (Alg::WebauthnEs256, ..) => Err(Refusal::new(Code::Field, "an assertion needs auth_data and client_data")),
         _ => Err(Refusal::new(Code::Field, "auth_data and client_data stand with webauthn-es256 only")),
     }
 }

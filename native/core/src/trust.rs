@@ -9,7 +9,7 @@
 
 use crate::encoding::{Oid, Pair, Value};
 use crate::error::{Code, Refusal, Result};
-use crate::keys::{Alg, Key};
+use crate::keys::Key;
 use crate::objects::{self, ClientCert, Decision, Device, Payload, Person, Policy, Quorum, Role, Root, Roster, Verdict};
 use crate::roster::check_roster;
 use crate::signed::{Signed, Verified};
@@ -224,10 +224,6 @@ impl Trust {
         signed.require(&self.root.admin, &self.root.origins, Code::CertThreshold)?;
         let cert: Verified<ClientCert> = signed.believe()?;
         check_org(&cert.org, &self.pin)?;
-        // A client runs unattended: nobody is there to touch a passkey.
-        if cert.key.alg == Alg::WebauthnEs256 {
-            return Err(Refusal::new(Code::Alg, "a client's key is not a passkey"));
-        }
         if self.roster.revoked.contains(cert.oid()) {
             return Err(Refusal::new(Code::Revoked, format!("the certificate of {} is revoked", cert.subject)));
         }

@@ -73,8 +73,8 @@ impl Assertion<'_> {
         if !text("origin").is_some_and(|origin| self.origins.iter().any(|listed| listed == origin)) {
             return Err(Refusal::new(Code::Origin, "the origin is not listed"));
         }
-        // 6. No frame inside somebody else's page; only such a frame has a top origin.
-        if !matches!(data.get("crossOrigin"), None | Some(Value::Bool(false))) || data.get("topOrigin").is_some() {
+        // 6. No frame inside somebody else's page.
+        if !matches!(data.get("crossOrigin"), None | Some(Value::Bool(false))) {
             return Err(Refusal::new(Code::CrossOrigin, "made in a frame of another origin"));
         }
         Ok(())

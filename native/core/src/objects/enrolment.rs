@@ -38,8 +38,8 @@ impl Payload for Enrol {
             name: f.take("name", string)?,
             auth: f.take("auth", Key::read)?,
             kem: f.maybe("kem", Kem::read)?,
-            deny: f.maybe("deny", Key::read)?,
-            client: f.maybe("client", Key::read)?,
+            deny: f.maybe("deny", Key::read_deny)?,
+            client: f.maybe("client", Key::read_client)?,
             issued: f.take("issued", int)?,
         };
         f.close()?;

@@ -2,6 +2,8 @@
 //!
 //! [`Fields`] hands each field out once and refuses what is left over; every reader names the field that it refuses.
 
+#![allow(clippy::needless_pass_by_value, reason = "a field is taken once; readers are passed as functions of a Value")]
+
 use std::collections::BTreeMap;
 
 use crate::encoding::{Hash, Pair, Value};
@@ -97,6 +99,12 @@ pub fn bytes(value: Value) -> Result<Vec<u8>> {
 pub fn exactly<const N: usize>(value: Value) -> Result<[u8; N]> {
     let raw = bytes(value)?;
     <[u8; N]>::try_from(raw.as_slice()).map_err(|_| wrong("length", &format!("{N} bytes instead of {}", raw.len())))
+}
+
+/// Bytes of one length, kept in a vector: only 32-byte values are sealed (section 3), so other lengths are never opened.
+pub fn length(value: Value, wanted: usize) -> Result<Vec<u8>> {
+    let raw = bytes(value)?;
+    if raw.len() == wanted { Ok(raw) } else { Err(wrong("length", &format!("{wanted} bytes instead of {}", raw.len()))) }
 }
 
 /// A digest or an oid.

@@ -2,11 +2,11 @@
 
 use super::Payload;
 use super::fields::{
-    Fields, Writer, array, bytes, hash, id, int, list, log_head, log_head_value, pair, pair_value, path, string, tuple, version,
-    words,
+    Fields, Writer, array, hash, id, int, length, list, log_head, log_head_value, pair, pair_value, path, string, tuple, words,
 };
 use crate::encoding::{Hash, MAX_WRAPPER, Oid, Pair, Value};
 use crate::error::Result;
+use crate::hpke::{CT_LENGTH, ENC_LENGTH};
 use crate::signed::Signed;
 
 words! {
@@ -49,7 +49,7 @@ impl Item {
             request: f.take("request", hash)?,
             secret: f.take("secret", hash)?,
             path: f.take("path", path)?,
-            version: f.take("version", version)?,
+            version: f.take("version", int)?,
             revision: f.take("revision", int)?,
             index: f.take("index", int)?,
             window: f.take("window", int)?,
@@ -162,7 +162,7 @@ impl Payload for Release {
     fn from_value(value: Value) -> Result<Self> {
         let entry = |v| {
             let [request, enc, ct] = tuple(v)?;
-            Ok(SealedEntry { request: hash(request)?, enc: bytes(enc)?, ct: bytes(ct)? })
+            Ok(SealedEntry { request: hash(request)?, enc: length(enc, ENC_LENGTH)?, ct: length(ct, CT_LENGTH)? })
         };
         let mut f = Fields::open("release", value)?;
         let release = Self {

@@ -67,7 +67,7 @@ impl Payload for ClientCert {
             org: f.take("org", hash)?,
             subject: f.take("subject", path)?,
             host: f.take("host", string)?,
-            key: f.take("key", Key::read)?,
+            key: f.take("key", Key::read_client)?,
             scopes: f.take("scopes", list(pattern))?,
             grade: f.take("grade", Grade::read)?,
             issued: f.take("issued", int)?,

@@ -4,35 +4,32 @@ use super::Payload;
 use super::fields::{Fields, Writer, array, exactly, hash, int, list, string, texts, version, wrong};
 use crate::encoding::{Oid, Value};
 use crate::error::Result;
+use crate::hpke::{KemPublic, SUITE};
 use crate::keys::{Key, P256_POINT};
 
 /// A key encapsulation key. Version 1 speaks `p256` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kem {
-    /// The uncompressed point.
+    /// The uncompressed point, on the curve.
     pub public: [u8; P256_POINT],
 }
 
 impl Kem {
-    /// The suite of section 3.
-    pub const SUITE: &'static str = "p256";
-
     pub(crate) fn read(value: Value) -> Result<Self> {
         let mut fields = Fields::open("kem", value)?;
-        fields.take("suite", |v| match string(v)?.as_str() {
-            Self::SUITE => Ok(()),
-            _ => Err(wrong("suite", Self::SUITE)),
-        })?;
+        let suite = fields.take("suite", string)?;
+        // 3: unknown suites are refused before anything is opened, or sealed to them.
+        if suite != SUITE {
+            return Err(wrong("kem.suite", SUITE));
+        }
         let public = fields.take("public", exactly)?;
         fields.close()?;
-        if public.first() != Some(&4) {
-            return Err(wrong("kem.public", "an uncompressed point"));
-        }
+        KemPublic::parse(&public).map_err(|_| wrong("kem.public", "an uncompressed point of P-256"))?;
         Ok(Self { public })
     }
 
     pub(crate) fn value(&self) -> Value {
-        Writer::default().with("suite", Value::text(Self::SUITE)).with("public", Value::bytes(&self.public)).done()
+        Writer::default().with("suite", Value::text(SUITE)).with("public", Value::bytes(&self.public)).done()
     }
 }
 

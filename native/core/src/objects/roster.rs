@@ -136,7 +136,7 @@ impl Person {
 pub struct Floor {
     /// The path.
     pub path: String,
-    /// The version, from 1.
+    /// The version.
     pub version: u64,
     /// The revision.
     pub revision: u64,
@@ -230,7 +230,7 @@ impl Payload for Roster {
     fn from_value(value: Value) -> Result<Self> {
         let floor = |v| {
             let [at, number, revision] = tuple(v)?;
-            Ok(Floor { path: path(at)?, version: version(number)?, revision: int(revision)? })
+            Ok(Floor { path: path(at)?, version: int(number)?, revision: int(revision)? })
         };
         let mut f = Fields::open("roster", value)?;
         let roster = Self {

@@ -1,9 +1,10 @@
 //! A sealed secret: the core that says what it is and for whom, and one stanza for each recipient.
 
-use super::fields::{Fields, Writer, array, bytes, exactly, hash, id, int, list, path, tuple, version};
+use super::fields::{Fields, Writer, array, exactly, hash, id, int, length, list, path, tuple, version};
 use super::{Payload, Policy};
 use crate::encoding::{self, Hash, Oid, Pair, Value};
 use crate::error::Result;
+use crate::hpke::{CT_LENGTH, ENC_LENGTH};
 
 /// The person in the recipients of recovery keys; no person may have this id.
 pub const RECOVERY: &str = "recovery";
@@ -37,7 +38,7 @@ pub struct ShareCommitment {
     pub hash: Hash,
 }
 
-/// `[enc, ct]`: what HPKE made for one recipient. Lengths are looked at before opening.
+/// `[enc, ct]`: what HPKE made for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stanza {
     /// The encapsulated key.
@@ -173,7 +174,7 @@ impl Payload for Secret {
     fn from_value(value: Value) -> Result<Self> {
         let stanza = |v| {
             let [enc, ct] = tuple(v)?;
-            Ok(Stanza { enc: bytes(enc)?, ct: bytes(ct)? })
+            Ok(Stanza { enc: length(enc, ENC_LENGTH)?, ct: length(ct, CT_LENGTH)? })
         };
         let mut f = Fields::open("secret", value)?;
         let secret = Self { core: f.take("core", Core::from_value)?, stanzas: f.take("stanzas", list(stanza))? };
