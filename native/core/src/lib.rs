@@ -30,18 +30,24 @@
 
 #![deny(unsafe_code)] // `memory` alone lifts this, and says why.
 
+pub mod approver;
+pub mod client;
 pub mod encoding;
 pub mod enrol;
 pub mod error;
 pub mod hpke;
 pub mod json;
 pub mod keys;
+pub mod lease;
 pub mod memory;
 pub mod objects;
 pub mod path;
 pub mod payload;
 pub mod random;
+pub mod release;
 pub mod roster;
+pub mod seal;
+pub mod secret;
 pub mod shares;
 pub mod signed;
 pub mod text;

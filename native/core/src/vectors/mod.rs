@@ -3,6 +3,7 @@
 //! A vector is JSON, here a [`Value`] from [`crate::json::parse_foreign`]. Signed objects stand in it as values and are encoded
 //! again, so that what is tested is what arrives on the wire. [`run`] looks an operation up by its name.
 
+mod private;
 mod public;
 
 use crate::encoding::{Oid, Pair, Value, encode};
@@ -13,7 +14,7 @@ use crate::trust::Trust;
 /// Runs one operation. `None` where there is no such operation: that must never count as a refusal.
 #[must_use]
 pub fn run(op: &str, input: &Value) -> Option<Result<Value>> {
-    public::run(op, input)
+    public::run(op, input).or_else(|| private::run(op, input))
 }
 
 /// A field of the input.
