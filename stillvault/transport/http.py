@@ -21,6 +21,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -181,6 +182,21 @@ class Relay:
             raise unreachable(self.url, error) from None
         finally:
             connection.close()
+
+    def clock(self) -> int | None:
+        """The relay's clock, unix seconds, from the Date of an answer; None where it sends none."""
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context)
+        try:
+            connection.request("GET", "/livez")
+            found = connection.getresponse().getheader("Date")
+        except (OSError, http.client.HTTPException) as error:
+            raise unreachable(self.url, error) from None
+        finally:
+            connection.close()
+        try:
+            return None if found is None else int(parsedate_to_datetime(found).timestamp())
+        except ValueError:
+            return None
 
     def close(self) -> None:
         """Ends the kept connection. The object can be used again."""

@@ -141,12 +141,18 @@ class _Log(msgspec.Struct):
 
 class _Root(msgspec.Struct):
     log: _Log
+    name: str
 
 
 def log_key(trust: Trust) -> tuple[str, bytes]:
     """Origin and Ed25519 key of the log, as the newest root names them."""
     log = msgspec.json.decode(trust.root, type=_Root).log
     return log.origin, b64decode(log.public)
+
+
+def root_name(trust: Trust) -> str:
+    """The organisation's name: a label, for people alone."""
+    return msgspec.json.decode(trust.root, type=_Root).name
 
 
 def open_checkpoint(note: str, origin: str, public: bytes) -> tuple[int, bytes]:

@@ -1,0 +1,109 @@
+"""Signing the next roster and handing it to the relay.
+
+The result is verified here, with the core's own rules, before it leaves: a roster that others would refuse is never
+published. When another administrator was faster, the edit is made again on their roster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stillvault.admin.roster import CERT_LIFE, Edit, successor
+from stillvault.approver.account import Account
+from stillvault.crypto.private import SigningKey
+from stillvault.crypto.public import Trust, b64decode, b64encode
+from stillvault.protocol import messages
+from stillvault.protocol.errors import Forbidden
+from stillvault.protocol.objects import ClientCert, Key, Root, Roster, canonical
+from stillvault.transport.http import RelayRefused
+
+ATTEMPTS = 3
+
+
+def root_of(trust: Trust) -> Root:
+    """The newest root, decoded."""
+    return msgspec.json.decode(trust.root, type=Root)
+
+
+def roster_of(trust: Trust) -> Roster:
+    """The roster, decoded."""
+    return msgspec.json.decode(trust.roster, type=Roster)
+
+
+def public_key(key: SigningKey) -> Key:
+    """A signing key's public half as the protocol writes it."""
+    return Key(alg=key.alg, public=b64encode(key.public))
+
+
+def admin_key(account: Account, trust: Trust) -> SigningKey:
+    """This device's key, if the root names it as an administrator's. One admin signs alone in this version."""
+    key = account.keys().auth
+    admin = root_of(trust).admin
+    if all(one.public != b64encode(key.public) for one in admin.keys):
+        raise Forbidden("not-admin", f"the root does not name {account.person.person}'s device as an administrator's",
+                        f"in the home that holds the root key: stillvault org admin add {account.person.person}")
+    if admin.threshold != 1:
+        raise Forbidden("admin-threshold", f"the root wants {admin.threshold} administrators' signatures",
+                        "this version of the command line signs alone: thresholds are 1")
+    return key
+
+
+def publish(account: Account, edit: Edit, *, certs: Sequence[bytes] = (), enrol: str = "") -> Trust:
+    """Edits the newest roster, signs it as the next version and publishes it. Returns the trust that stands then."""
+    for attempt in range(ATTEMPTS):
+        trust = account.trust(fresh=attempt > 0)
+        key = admin_key(account, trust)
+        roster = successor(edit(roster_of(trust)), b64encode(trust.oid), b64encode(trust.root_oid), account.clock())
+        signed = key.sign("roster", canonical(roster))
+        check_next(account, account.store.stored(), signed)
+        body = messages.Publish(roster=msgspec.Raw(signed), certs=[msgspec.Raw(one) for one in certs], enrol=enrol)
+        try:
+            account.call("POST", "/v1/roster", body, returns=messages.Trust)
+        except RelayRefused as error:
+            if error.status != 409 or error.code != "conflict" or attempt == ATTEMPTS - 1:
+                raise
+            continue
+        break
+    return account.trust(fresh=True)
+
+
+def publish_root(account: Account, root: bytes, root_oid: bytes, edit: Edit, *, admin: SigningKey,
+                 certs: Sequence[bytes] = ()) -> Trust:
+    """Publishes a new root with the roster that names it, in one transaction. `admin` is an admin key of the new root."""
+    trust = account.trust()
+    roster = successor(edit(roster_of(trust)), b64encode(trust.oid), b64encode(root_oid), account.clock())
+    signed = admin.sign("roster", canonical(roster))
+    stored = account.store.stored()
+    check_next(account, messages.Trust(roots=[*stored.roots, msgspec.Raw(root)], roster=stored.roster), signed)
+    body = messages.Publish(roster=msgspec.Raw(signed), roots=[msgspec.Raw(root)], certs=[msgspec.Raw(one) for one in certs])
+    account.call("POST", "/v1/roster", body, returns=messages.Trust)
+    return account.trust(fresh=True)
+
+
+def check_next(account: Account, stored: messages.Trust, roster: bytes) -> None:
+    """Raises `Refused` where a reader of the new roster would."""
+    trust = account.trust()
+    Trust.verify(account.org, [bytes(one) for one in stored.roots], roster, account.clock(), (trust.pair, trust.oid))
+
+
+def sign_cert(key: SigningKey, cert: ClientCert) -> bytes:
+    """A client certificate by one administrator."""
+    return key.sign("client-cert", canonical(cert))
+
+
+def new_cert(org: bytes, subject: str, host: str, key: Key, scopes: Sequence[str], grade: str, now: int) -> ClientCert:
+    """A certificate for a year."""
+    return ClientCert(org=b64encode(org), subject=subject, host=host, key=key, scopes=list(scopes), grade=grade, issued=now,
+                      expires=now + CERT_LIFE)
+
+
+def all_clients(account: Account) -> list[messages.Client]:
+    """Every certificate that the relay lists."""
+    return account.call("GET", "/v1/clients", returns=messages.Clients).clients
+
+
+def same_oid(one: str, other: bytes) -> bool:
+    """Whether the relay's word names the object that we hold."""
+    return b64decode(one) == other

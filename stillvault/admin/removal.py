@@ -1,0 +1,153 @@
+"""Removing a person or a device (protocol 11, (a) to (e)): what was begun is written down and resumes.
+
+(a) blocked where a secret would keep fewer people than its threshold. (b) a roster in which the devices end now and leave
+every policy, still listed, so that what they sealed stays readable. (c) everything they can open or have sealed is sealed
+again. (d) a roster with raised floors, without them. (e) the list of what they have known: rotate it at its source, for a
+removal does not make anyone forget.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stillvault.admin import resealing
+from stillvault.admin import roster as rosters
+from stillvault.admin.organisation import rotate
+from stillvault.admin.publish import admin_key, publish, root_of, roster_of
+from stillvault.approver.account import Account
+from stillvault.crypto.public import Trust
+from stillvault.protocol.errors import Expired, Forbidden, Usage
+from stillvault.protocol.objects import Roster
+from stillvault.protocol.objects import Secret as SecretPayload
+
+
+class Removal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """removal.json: a removal under way."""
+
+    person: str
+    device: str
+    known: list[str]  # paths that the removed could open: (e)
+    paths: list[str]  # to be sealed again: (c)
+    floors: list[tuple[str, int, int]] = []  # sealed again already
+    v: int = 1
+
+
+RECORD = "removal.json"
+
+
+def remove(account: Account, person: str, device: str, say: resealing.Say) -> dict[str, Any]:
+    """Runs or resumes a removal. Raises `Expired` while a quorum is still awaited: run it again."""
+    trust = account.trust()
+    admin_key(account, trust)
+    record = account.home.read(RECORD, Removal)
+    if record is not None and (record.person, record.device) != (person, device):
+        what = f"{record.person} --device {record.device}" if record.device else record.person
+        raise Usage("removal", f"the removal of {record.person} is not finished", f"stillvault person remove {what}", "WHO")
+    if record is None:
+        record = _begin(account, trust, person, device, say)
+    else:
+        say(f"resuming the removal of {person}")
+    record = _reseal(account, record, say)
+    trust = publish(account, rosters.dropped(person, device, record.floors))  # (d)
+    account.home.remove(RECORD)
+    return {"removed": person, **({"device": device} if device else {}), "roster_version": trust.pair[1],
+            "resealed": [path for path, _, _ in record.floors], "rotate": record.known}  # (e)
+
+
+def _begin(account: Account, trust: Trust, person: str, device: str, say: resealing.Say) -> Removal:
+    roster = roster_of(trust)
+    found = rosters.person_of(roster, person)
+    if device and device not in {one.id for one in found.devices}:
+        raise Usage("unknown-device", f"{person} has no device {device}",
+                    f"known are: {', '.join(one.id for one in found.devices)}", "--device")
+    if person == account.person.person and device in ("", account.person.device):
+        raise Forbidden("own-device", "a device cannot remove itself", "let another administrator do it", "WHO")
+    going = {one.id for one in found.devices if device in ("", one.id)}
+    jobs = resealing.find(account, [], lambda _, __: True)
+    _check_policies(roster, person, device, say)
+    for job in jobs:
+        _check_secret(roster, job.payload, going, account.clock(), say)
+    affected = [one for one in jobs if _concerns(one.payload, going)]
+    known = sorted(one.path for one in affected if _opens(one.payload, going))
+    record = Removal(person=person, device=device, known=known, paths=sorted(one.path for one in affected))
+    # (b) Written down first: if the answer is lost, the second run finds the devices retired and goes on.
+    account.home.write(RECORD, record)
+    try:
+        _retire(account, trust, person, device)
+    except Forbidden:
+        account.home.remove(RECORD)
+        raise
+    say(f"{len(record.paths)} secrets to seal again")
+    return record
+
+
+def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
+    edit = rosters.retired(person, device, account.clock())
+    root = root_of(trust)
+    leaving = {key.public for one in rosters.person_of(roster_of(trust), person).devices if device in ("", one.id)
+               for key in one.auth}
+    staying = [one for one in root.admin.keys if one.public not in leaving]
+    if len(staying) == len(root.admin.keys):
+        publish(account, edit)
+        return
+    if not account.has_root_key():
+        raise Forbidden("root-key", f"{person} is an administrator of the root, and this home does not hold the root key",
+                        "remove them in the home that created the organisation")
+    rotate(account, staying, edit)
+
+
+def _check_policies(roster: Roster, person: str, device: str, say: resealing.Say) -> None:
+    """(a), for the policies."""
+    for policy in roster.policies:
+        if device or person not in policy.people:
+            continue
+        left = len(policy.people) - 1
+        if left < policy.threshold:
+            raise Forbidden("removal-blocked", f"policy {policy.id} needs {policy.threshold} people and would keep {left}",
+                            f"name another first: stillvault policy set {policy.id} --people ..", "WHO")
+        if left == policy.threshold:
+            say(f"warning: policy {policy.id} will need all of its {left} people")
+
+
+def _check_secret(roster: Roster, secret: SecretPayload, going: set[str], now: int, say: resealing.Say) -> None:
+    """(a), for a seal: the people who can still open it must reach its threshold, or it could never be sealed again."""
+    if not _opens(secret, going):
+        return
+    alive = {one.id for person in roster.people if "approver" in person.roles for one in person.devices if now < one.expires}
+    people = {person for index, person, device in secret.core.recipients if index <= 127 and device in alive - going}
+    if len(people) < secret.core.policy.threshold:
+        raise Forbidden("removal-blocked",
+                        f"{secret.core.path} needs {secret.core.policy.threshold} people and would keep {len(people)}",
+                        f"add an approver to policy {secret.core.policy.id}, then: stillvault reseal {secret.core.path}", "WHO")
+    if len(people) == secret.core.policy.threshold:
+        say(f"warning: {secret.core.path} can then be opened by exactly the people that it needs")
+
+
+def _opens(secret: SecretPayload, going: set[str]) -> bool:
+    return any(device in going for _, _, device in secret.core.recipients)
+
+
+def _concerns(secret: SecretPayload, going: set[str]) -> bool:
+    return _opens(secret, going) or secret.core.by.device in going
+
+
+def _reseal(account: Account, record: Removal, say: resealing.Say) -> Removal:
+    """(c). Progress is written down as it is made."""
+    done = {path for path, _, _ in record.floors}
+    roster = roster_of(account.trust(fresh=True))
+    going = {one.id for person in roster.people if person.id == record.person for one in person.devices
+             if record.device in ("", one.id)}
+    jobs = resealing.find(account, [], lambda _, payload: payload.core.path in record.paths)
+    # Sealed again before an interruption, or sealed anew by somebody since: nothing to do but the floor.
+    ready = [one for one in jobs if one.path not in done and not _concerns(one.payload, going)]
+    floors = [*record.floors, *((one.path, *one.secret.version) for one in ready)]
+    sealed, left = resealing.reseal(account, [one for one in jobs if _concerns(one.payload, going)], say)
+    floors += [(one["path"], one["version"], one["revision"]) for one in sealed]
+    record = msgspec.structs.replace(record, floors=floors)
+    account.home.write(RECORD, record)
+    if left:
+        names = ", ".join(f"{one['path']} ({one['state']})" for one in left)
+        raise Expired("reseal", f"not sealed again yet: {names}", "run the same command again: it goes on where it stopped")
+    return record

@@ -1,0 +1,145 @@
+"""Sealing a value: the newest seal looked at first, the roster's changes shown, the value never a Python object.
+
+A relay that hides the newest version gains nothing: the highest version this home has seen is remembered and never gone
+below (A11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from stillvault.admin.publish import roster_of
+from stillvault.admin.roster import changes
+from stillvault.approver.account import Account
+from stillvault.approver.memory import remember, remembered
+from stillvault.crypto.private import Value, seal
+from stillvault.crypto.public import Secret, Trust, b64encode, payload_of
+from stillvault.protocol import messages
+from stillvault.protocol.errors import Failed, Forbidden, Refused
+from stillvault.protocol.objects import Pair, Roster
+from stillvault.protocol.objects import Secret as SecretPayload
+from stillvault.transport.http import RelayRefused
+
+PAGE = 200
+LAST_SEAL = "last-seal.json"
+
+
+class Latest(messages.Message):
+    """GET /v1/secrets/latest."""
+
+    secret: msgspec.Raw
+
+
+class LastSeal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """last-seal.json: the roster that stood when this sealer sealed last."""
+
+    roster: Roster
+    v: int = 1
+
+
+def latest(account: Account, path: str) -> bytes | None:
+    """The newest signed secret of a path as the relay has it, not verified; None where it knows none."""
+    try:
+        return bytes(account.call("GET", f"/v1/secrets/latest?path={path}", returns=Latest).secret)
+    except RelayRefused as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def listed(account: Account, prefix: str = "") -> Iterator[bytes]:
+    """The newest signed secret of every path below a prefix, in order of path, not verified."""
+    after = ""
+    while True:
+        page = account.call("GET", f"/v1/secrets?prefix={prefix}&after={after}&limit={PAGE}", returns=messages.Secrets)
+        yield from (bytes(one) for one in page.secrets)
+        if not page.next or page.next <= after:
+            return
+        after = page.next
+
+
+def roster_changes(account: Account, trust: Trust) -> list[str]:
+    """What changed since this sealer's last seal (section 5.1)."""
+    last = account.home.read(LAST_SEAL, LastSeal)
+    return [] if last is None else changes(last.roster, roster_of(trust))
+
+
+def seal_value(account: Account, path: str, value: Value) -> dict[str, Any]:
+    """Seals a new version. Returns path, version and recipients, and who of the policy could not be sealed to."""
+    trust = account.trust()
+    now = account.clock()
+    _policy(trust, path)
+    highest = remembered(account.home).highest.get(path)
+    newest = latest(account, path)
+    before = None if newest is None else trust.verify_secret(newest, path, [] if highest is None else [highest], now, reseal=True)
+    if before is None and highest is not None:
+        raise Refused("version", f"the relay knows no {path}, but this home has seen version {highest[0]}",
+                      "the relay went back or hides it: ask an administrator")
+    version = (1 if before is None else before.version[0] + 1, 0)
+    sealed = upload(account, trust, path, value, version, None if before is None else before.oid, now)
+    account.home.write(LAST_SEAL, LastSeal(roster=roster_of(trust)))
+    return sealed
+
+
+def upload(account: Account, trust: Trust, path: str, value: Value, version: Pair, previous: bytes | None,
+           now: int) -> dict[str, Any]:
+    """Seals and uploads one version or revision, and remembers it."""
+    keys = account.keys()
+    made = seal(trust, keys.auth, account.own, path, value, version, previous, now)
+    try:
+        stored = account.call("POST", "/v1/secrets", messages.NewSecret(secret=msgspec.Raw(made.secret),
+                                                                        ciphertext=b64encode(made.ciphertext)),
+                              returns=messages.Stored)
+    except RelayRefused as error:
+        if error.status == 409:
+            raise Failed("conflict", f"somebody else sealed {path} meanwhile", "look at it, then seal again") from None
+        raise
+    with account.home.lock():
+        remember(account.home, remembered(account.home).with_highest([(path, version)]))
+    return {"path": path, "version": version[0], "revision": version[1], "oid": stored.oid,
+            "recipients": [{"person": person, "device": device, "index": index} for index, person, device in made.recipients],
+            "missing": made.missing}
+
+
+def _policy(trust: Trust, path: str) -> bytes:
+    try:
+        return trust.select_policy(path)
+    except Refused as error:
+        if error.code not in ("no-policy", "no-match"):
+            raise
+        raise Forbidden("no-policy", f"no policy says who may release {path}",
+                        "an administrator makes one: stillvault policy set ID --match PATTERN --people ..", "PATH") from None
+
+
+def describe(trust: Trust, signed: bytes, now: int) -> dict[str, Any]:
+    """One secret for `secrets`: facts of the verified seal, or the check that refused it. Never a value."""
+    core = msgspec.json.decode(payload_of("secret", signed), type=SecretPayload).core
+    state = "ok"
+    try:
+        trust.verify_secret(signed, core.path, [], now, reseal=True)
+        if stale(trust, core.path, msgspec.json.decode(payload_of("secret", signed), type=SecretPayload), now):
+            state = "reseal-needed"
+    except Refused as error:
+        state = error.code
+    return {"path": core.path, "version": core.version, "revision": core.revision, "sealed": core.sealed,
+            "sealed_by": core.by.person, "policy": core.policy.id, "state": state,
+            "recipients": [{"person": person, "device": device} for _, person, device in core.recipients]}
+
+
+def stale(trust: Trust, path: str, secret: SecretPayload, now: int) -> bool:
+    """Whether a seal made now would have other recipients or another policy."""
+    try:
+        policy = msgspec.json.decode(trust.select_policy(path), type=type(secret.core.policy))
+    except Refused:
+        return False
+    return sorted(map(tuple, secret.core.recipients)) != sorted(trust.recipients(path, now)) or secret.core.policy != policy
+
+
+def verified(trust: Trust, signed: bytes, lowest: list[Pair], now: int) -> tuple[Secret, SecretPayload]:
+    """A seal as it verifies for opening by a reseal."""
+    path = msgspec.json.decode(payload_of("secret", signed), type=SecretPayload).core.path
+    secret = trust.verify_secret(signed, path, lowest, now, reseal=True)
+    return secret, msgspec.json.decode(secret.payload, type=SecretPayload)

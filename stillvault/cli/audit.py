@@ -1,0 +1,237 @@
+"""`stillvault audit`: tail, export, verify.
+
+A row is a leaf of the log with its `detail` laid flat beside `index`; laying flat loses nothing, so that an exported file can
+be verified offline: the leaves are rebuilt from the rows, hashed, and compared with the signed checkpoint in its last line.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import msgspec
+
+from stillvault.cli.base import STATE, Verbs, emit, say
+from stillvault.protocol import messages
+from stillvault.protocol.errors import Refused, Usage
+from stillvault.protocol.text import plain
+
+PAGE = 500
+POLL = 1.0  # seconds
+TOP = ("kind", "oid", "actor", "request", "time", "detail")
+MAX_LINE = 1 << 20  # bytes
+
+
+@click.group(cls=Verbs)
+def audit() -> None:
+    """Show, export and verify the log."""
+
+
+def row_of(index: int, leaf: str) -> dict[str, Any]:
+    """A leaf as a row. Raises `Refused` where the leaf is not of the form it must have."""
+    try:
+        found = msgspec.json.decode(leaf, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused("log-leaf", f"row {index} of the log is not of the form it must have") from None
+    row = {"index": index, **found.get("detail", {})}
+    row |= {name: value for name, value in found.items() if name != "detail"}
+    if leaf_of(row) != leaf.encode():
+        raise Refused("log-leaf", f"row {index} of the log is not of the form it must have")
+    return row
+
+
+def leaf_of(row: dict[str, Any]) -> bytes:
+    """The exact bytes of the leaf that a row was made of."""
+    leaf = {name: row[name] for name in TOP if name in row and name != "detail"}
+    leaf["detail"] = {name: value for name, value in row.items() if name not in TOP and name != "index"}
+    return msgspec.json.encode(leaf, order="sorted")
+
+
+def _pages(account: Any, after: int) -> Iterator[messages.Leaves]:
+    """Leaves from index `after` on, page by page, until there are no more."""
+    while True:
+        page = account.call("GET", f"/v1/audit?after={after}&limit={PAGE}", returns=messages.Leaves)
+        if page.leaves and page.first != after:
+            raise Refused("log-leaf", f"row {after} of the log is missing", "the relay hides a row: ask an administrator")
+        yield page
+        if not page.leaves:
+            return
+        after += len(page.leaves)
+
+
+@audit.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on as rows are written.")
+@click.option("-n", "--lines", type=click.IntRange(0, 100000), default=50, help="How many of the last rows (50).")
+def tail(follow: bool, lines: int) -> None:
+    """The last rows of the log, one a line."""
+    from stillvault.cli.account import open_account
+
+    account = open_account()
+    size, _ = account.store.check(account.relay, account.token(), account.trust())
+    after = max(0, size - lines)
+    while True:
+        for page in _pages(account, after):
+            for leaf in page.leaves:
+                _print(row_of(after, leaf))
+                after += 1
+        if not follow:
+            return
+        time.sleep(POLL)
+
+
+def _print(row: dict[str, Any]) -> None:
+    print(msgspec.json.encode({"v": 1, **row}).decode() if STATE.json else line_of(row), flush=True)
+
+
+@audit.command()
+@click.option("--as", "kind", type=click.Choice(["jsonl", "ocsf", "cef"]), default="jsonl", help="jsonl in this version.")
+def export(kind: str) -> None:
+    """All rows, one JSON object a line; the last line carries the signed checkpoint and what verifies it."""
+    from stillvault.cli.account import open_account
+
+    if kind != "jsonl":
+        raise Usage("export", f"{kind}: not in this version", "export --as jsonl", "--as")
+    account = open_account()
+    trust = account.trust()
+    index, checkpoint = 0, ""
+    for page in _pages(account, 0):
+        checkpoint = page.checkpoint
+        for leaf in page.leaves:
+            print(msgspec.json.encode(row_of(index, leaf)).decode())
+            index += 1
+    account.store.check(account.relay, account.token(), trust, checkpoint)
+    stored = account.store.stored()
+    last = Last(v=1, org_id=account.organisation.org_id, checkpoint=checkpoint, roots=stored.roots, roster=stored.roster)
+    print(msgspec.json.encode(last).decode(), flush=True)
+    say(f"{index} rows")
+
+
+class Last(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The last line of an export."""
+
+    v: int
+    org_id: str
+    checkpoint: str
+    roots: list[msgspec.Raw]
+    roster: msgspec.Raw
+
+
+@audit.command()
+@click.option("--file", "name", default="", help="Verify an export offline.")
+@click.option("--org", "pin", default="", help="The org id that an export must be of; this home's where none is given.")
+def verify(name: str, pin: str) -> None:
+    """Recompute the log's root over all rows; check the signature and that it continues what was seen before."""
+    size, root = _verify_file(name, pin) if name else _verify_relay(pin)
+    from stillvault.crypto.public import b64encode
+
+    emit({"verified": True, "size": size, "root": b64encode(root)}, f"the log verifies: {size} rows, root {b64encode(root)}")
+
+
+def _verify_relay(pin: str) -> tuple[int, bytes]:
+    from stillvault.cli.account import open_account
+
+    account = open_account()
+    if pin and pin != account.organisation.org_id:
+        raise Refused("pin", "this home belongs to another organisation", "give its own id, or none", "--org")
+    trust = account.trust()
+    leaves: list[bytes] = []
+    checkpoint = ""
+    for page in _pages(account, 0):
+        checkpoint = page.checkpoint
+        for leaf in page.leaves:
+            leaves.append(leaf.encode())
+    size, root = account.store.check(account.relay, account.token(), trust, checkpoint)
+    _compare(leaves, size, root)
+    return size, root
+
+
+def _verify_file(name: str, pin: str) -> tuple[int, bytes]:
+    from stillvault.cli.base import home
+    from stillvault.crypto.public import Trust, b64decode, payload_of
+    from stillvault.transport.home import Organisation
+    from stillvault.transport.trust import log_key, open_checkpoint
+
+    rows, last = _read(name)
+    if not pin:
+        organisation = home().read("home.json", Organisation)
+        if organisation is None:
+            raise Usage("pin", "nothing says which organisation this must be", "give --org PIN", "--org")
+        pin = organisation.org_id
+    # The dates of an archive may be over: it is judged by the time at which its newest part was signed.
+    dates = [msgspec.json.decode(payload_of(kind, bytes(one)), type=dict[str, Any])["issued"]
+             for kind, one in [("root", last.roots[-1]), ("roster", last.roster)]] if last.roots else [0]
+    trust = Trust.verify(b64decode(pin), [bytes(one) for one in last.roots], bytes(last.roster), max(dates))
+    size, root = open_checkpoint(last.checkpoint, *log_key(trust))
+    for number, row in enumerate(rows):
+        if row.get("index") != number:
+            raise Refused("log-leaf", f"row {number} is missing or out of order", "the export is damaged or was changed")
+    _compare([leaf_of(row) for row in rows], size, root)
+    return size, root
+
+
+def _read(name: str) -> tuple[list[dict[str, Any]], Last]:
+    try:
+        with sys.stdin.buffer if name == "-" else open(name, "rb") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise Usage("file", f"{plain(name)} cannot be read: {error.strerror}", "name an export", "--file") from None
+    try:
+        last = msgspec.json.decode(lines[-1], type=Last)
+        return [msgspec.json.decode(one, type=dict[str, Any]) for one in lines[:-1]], last
+    except (IndexError, msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused("log-leaf", "this is not a whole export", "the file is truncated or was changed", "--file") from None
+
+
+def _compare(leaves: list[bytes], size: int, root: bytes) -> None:
+    if len(leaves) < size:
+        raise Refused("log-leaf", f"the log has {size} rows, {len(leaves)} are here", "rows are missing")
+    if tree_root(leaves[:size]) != root:
+        raise Refused("log-root", "the rows are not those of the signed checkpoint",
+                      "a row was changed, moved, added or taken out")
+
+
+def tree_root(leaves: list[bytes]) -> bytes:
+    """The Merkle root of RFC 6962 over these leaves: a stack of whole subtrees, joined as they become equal in size."""
+    from stillvault.crypto.public import leaf_hash, node_hash, sha256
+
+    stack: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        height, node = 0, leaf_hash(leaf)
+        while stack and stack[-1][0] == height:
+            node = node_hash(stack.pop()[1], node)
+            height += 1
+        stack.append((height, node))
+    if not stack:
+        return sha256(b"")
+    node = stack.pop()[1]
+    while stack:
+        node = node_hash(stack.pop()[1], node)
+    return node
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """One row as people read it. No control character survives."""
+    when = time.strftime("%H:%M:%S", time.gmtime(row.get("time", 0)))
+    return f"{when} {plain(_sentence(row))}"
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    actor, kind, secret = row.get("actor", ""), row["kind"], row.get("secret", "")
+    if kind == "requested":
+        where = f" on {row['host']}" if row.get("host") else ""
+        return f"{actor}{where} requested {secret} uid={row.get('uid', '?')} exe={row.get('exe', '?')}"
+    if kind == "prompted":
+        outcome = " ".join(str(row[name]) for name in ("people", "outcome") if row.get(name))
+        return f"prompted {row.get('device', actor)} ({row.get('channel', '?')}) {outcome}".rstrip()
+    if kind == "approved":
+        return f"{actor} approved {secret}: {row.get('people', '')}".rstrip(": ")
+    if kind == "released":
+        return f"{secret} released to {row.get('host', actor)}, lease {row.get('window', 0)}s"
+    if kind == "lease-used":
+        return f"{secret} used from a lease {row.get('count', 1)} times by {row.get('exe', actor)}"
+    rest = " ".join(f"{name}={value}" for name, value in row.items()
+                    if name not in ("index", "time", "kind", "actor", "secret", "oid", "request"))
+    return " ".join(part for part in (actor, kind, secret, rest) if part)

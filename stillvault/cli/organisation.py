@@ -1,0 +1,116 @@
+"""`stillvault org`: create, show, renew, admin add."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from stillvault.cli.base import ID, Verbs, emit, home, new_passphrase, now, passphrase_options, say, table
+from stillvault.protocol.errors import Usage
+from stillvault.protocol.text import HIDDEN, plain
+
+
+@click.group(cls=Verbs)
+def org() -> None:
+    """Create, show and renew the organisation."""
+
+
+@org.command()
+@click.argument("name")
+@click.option("--relay", required=True, help="The relay's address, https://HOST:PORT, as everybody will use it.")
+@click.option("--fingerprint", required=True, help="From `stillvault-relay fingerprint`.")
+@click.option("--setup-token", required=True, help="The part after # of `stillvault-relay setup-url`.")
+@click.option("--person", required=True, type=ID, help="Your own id.")
+@click.option("--no-recovery", is_flag=True, help="Make no recovery keys.")
+@passphrase_options
+def create(name: str, relay: str, fingerprint: str, setup_token: str, person: str, no_recovery: bool,
+           no_passphrase: bool) -> None:
+    """Create an organisation: root key, administrator and a first device in this home.
+
+    Prints the recovery kit once. Thresholds of root and administrators are 1 in this version.
+    """
+    from stillvault.admin import organisation
+
+    if HIDDEN.search(name) or "\\" in name or not 1 <= len(name) <= 100:
+        raise Usage("name", "the name is empty, too long or holds characters that cannot be seen", "choose another", "NAME")
+    if not setup_token.isascii() or not setup_token.isprintable() or " " in setup_token or not setup_token:
+        raise Usage("setup-token", "this is not a setup token", "take the part after # of `stillvault-relay setup-url`",
+                    "--setup-token")
+    passphrase = new_passphrase(no_passphrase)
+    if person == "recovery":
+        raise Usage("person", "nobody can be called recovery", "choose another id", "--person")
+    made = organisation.create(home(), name=name, url=relay, fingerprint=fingerprint, setup_token=setup_token, person=person,
+                               recovery=not no_recovery, passphrase=passphrase, now=now())
+    if passphrase is None:
+        say("warning: the keys of this home have no passphrase")
+    say("No policy stands yet: nothing can be sealed before `stillvault policy set`.")
+    emit(made, _kit_text(made))
+
+
+def _kit_text(made: dict[str, Any]) -> str:
+    kit = made["recovery_kit"]
+    lines = [f"organisation  {plain(made['name'])}", f"org id        {made['org_id']}", f"person        {made['person']}",
+             f"device        {made['device']}", "", "RECOVERY KIT: printed once. Keep it on paper, apart from this machine.",
+             f"relay         {kit['relay']}", f"fingerprint   {kit['fingerprint']}", f"root key      {kit['root_key']}"]
+    for one in kit.get("recovery_keys", []):
+        lines.append(f"{one['id']:<13} {one['secret']}")
+    if kit.get("recovery_keys"):
+        lines.append(f"Any {kit['recovery_threshold']} of the {len(kit['recovery_keys'])} recovery keys open every secret: "
+                     "give them to different people.")
+    return "\n".join(lines)
+
+
+@org.command()
+def show() -> None:
+    """Show people, clients and policies as the signed roster says."""
+    from stillvault.admin import organisation
+    from stillvault.approver.screen import moment, span
+    from stillvault.cli.account import open_account
+
+    found = organisation.show(open_account())
+    lines = [f"{plain(found['name'])}   {found['org_id']}",
+             f"root {found['root_version']}, roster {found['roster_version']}, expires {moment(found['expires'])}", ""]
+    lines.append(table([["person", "roles", "device", "tier", "until"]] + [
+        [one["id"], ",".join(one["roles"]), each["id"], each["tier"], moment(each["expires"])]
+        for one in found["people"] for each in one["devices"]]))
+    if found["clients"]:
+        lines += ["", table([["client", "host", "grade", "scopes", "state", "until"]] + [
+            [one["subject"], one["host"], one["grade"], ",".join(one["scopes"]), one["state"], moment(one["expires"])]
+            for one in found["clients"]])]
+    if found["policies"]:
+        lines += ["", table([["policy", "match", "people", "window"]] + [
+            [one["id"], ",".join(one["match"]), f"{one['threshold']} of {','.join(one['people'])}", span(one["window"])]
+            for one in found["policies"]])]
+    emit(found, "\n".join(lines))
+
+
+@org.command()
+def renew() -> None:
+    """Re-sign what expires: the roster (90 days), certificates and devices (1 year), the root (5 years)."""
+    from stillvault.admin import organisation
+    from stillvault.approver.screen import moment
+    from stillvault.cli.account import open_account
+
+    done = organisation.renew(open_account())
+    if done["root_needs_renewal"]:
+        say("warning: the root itself expires; renew in the home that holds the root key")
+    emit(done, f"roster {done['roster_version']} until {moment(done['expires'])}; certificates renewed: "
+               f"{len(done['certificates'])}, devices: {len(done['devices'])}")
+
+
+@org.group(cls=Verbs)
+def admin() -> None:
+    """Administrators whose keys the root names."""
+
+
+@admin.command()
+@click.argument("who", type=ID)
+def add(who: str) -> None:
+    """A new root that names WHO's key, and its roster."""
+    from stillvault.admin import organisation
+    from stillvault.cli.account import open_account
+
+    trust = organisation.add_admin(open_account(), who)
+    emit({"admin": who, "root_version": trust.pair[0], "roster_version": trust.pair[1]},
+         f"{who} is an administrator: root {trust.pair[0]}, roster {trust.pair[1]}")
