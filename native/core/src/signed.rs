@@ -253,11 +253,19 @@ impl Signed {
     /// # Errors
     /// Any code of the encoding; `alg` where the schema forbids the key.
     pub fn sign(name: &str, payload: &[u8], key: &SigningKey) -> Result<Self> {
-        objects::check(name, payload)?;
-        let name = objects::name_of(&encoding::media_type(name))?;
-        let mut signed = Self { name, payload: payload.to_vec(), signatures: Vec::new() };
+        let mut signed = Self::unsigned(name, payload)?;
         signed.add(key)?;
         Ok(signed)
+    }
+
+    /// A wrapper without signatures yet, after checking form and schema: for keys that sign elsewhere (see [`Signed::attach`]).
+    ///
+    /// # Errors
+    /// Any code of the encoding.
+    pub fn unsigned(name: &str, payload: &[u8]) -> Result<Self> {
+        objects::check(name, payload)?;
+        let name = objects::name_of(&encoding::media_type(name))?;
+        Ok(Self { name, payload: payload.to_vec(), signatures: Vec::new() })
     }
 
     /// Adds a signature, for thresholds.
