@@ -165,7 +165,8 @@ class Value:
     def from_bytes(raw: bytes) -> Value: ...  # for the SDK and tests: the caller's copy stays with the caller
     @property
     def length(self) -> int: ...
-    def write_fd(self, fd: int) -> None: ...  # all of it or OSError; detached
+    def write_fd(self, fd: int, *, wait: bool = True) -> None: ...  # all of it or OSError; detached
+        # with wait=False into a pipe at once or not at all (BlockingIOError): whoever holds the other end cannot stall the writer
     def reveal(self) -> bytes: ...  # the only place where plaintext becomes a Python object
     def wipe(self) -> None: ...
 
@@ -240,6 +241,8 @@ class Prompt:
     @property
     def host(self) -> str: ...
     @property
+    def window(self) -> int: ...  # the most seconds of lease that a decision may give
+    @property
     def outside(self) -> list[tuple[int, str, str]]: ...  # recipients outside the current policy: shown
 
 def check_prompt(trust: Trust, own: tuple[str, str], cert: bytes, request: bytes, secret: bytes,
@@ -271,7 +274,7 @@ def proof_info() -> bytes: ...
 @final
 class LeaseCache:
     """Live leases. `now` is CLOCK_BOOTTIME in milliseconds, given by the caller. Keeps the interpreter for a lookup."""
-    def __init__(self, capacity: int = 4096) -> None: ...
+    def __new__(cls, capacity: int = 4096) -> LeaseCache: ...
     def insert(self, client: str, path: str, scope: str, scope_id: bytes, value: Value, version: tuple[int, int],
                window: int, uses: int, now: int, *, uid: int, people: list[tuple[str, str]], request: bytes) -> int: ...
         # takes the value's memory over; counts the delivery as the first use. Returns the lease number.
@@ -289,7 +292,8 @@ class LeaseCache:
         # (number, client, path, scope, uid, version, seconds left, uses so far, request oid)
     def __len__(self) -> int: ...
 
-def lease_terms(policy: bytes, sealed_policy: bytes, items: list[tuple[int, int]], request: tuple[int, int]) -> tuple[int, int, str]: ...
+def lease_terms(policy: bytes, sealed_policy: bytes, items: list[tuple[int, int]], request: tuple[int, int],
+                *, reseal: bool = False) -> tuple[int, int, str]: ...  # (window, uses, scope); window 0 comes with uses 1
 def is_interpreter(exe: str) -> bool: ...  # the fixed list: such an executable counts as `process` under scope `exe`
 
 # ---- log (RFC 6962) ----------------------------------------------------------------------------------------------------

@@ -16,25 +16,41 @@ every program that imports this module: no core dumps, no ptrace by the same use
 from __future__ import annotations
 
 from stillvault._native import (
+    Ephemeral,
     KemKey,
+    Opened,
+    Prompt,
+    Sealed,
     SigningKey,
     Value,
     add_signature,
+    check_prompt,
     enrol_words,
     harden_process,
     invite_terms,
     kem_seal,
     memory_kind,
+    open_releases,
+    release,
+    seal,
 )
 
 __all__ = [
+    "Ephemeral",
     "KemKey",
+    "Opened",
+    "Prompt",
+    "Sealed",
     "SigningKey",
     "Value",
     "add_signature",
+    "check_prompt",
     "enrol_words",
     "harden_process",
     "invite_terms",
     "kem_seal",
     "memory_kind",
+    "open_releases",
+    "release",
+    "seal",
 ]

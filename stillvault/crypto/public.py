@@ -35,6 +35,7 @@ from stillvault._native import (
     request_code,
     sha256,
     split_release,
+    verify_denial,
     verify_enrol,
     visible,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "request_code",
     "sha256",
     "split_release",
+    "verify_denial",
     "verify_enrol",
     "visible",
 ]

@@ -22,8 +22,9 @@ SQL = re.compile(
 )
 # What reads the world: clocks, randomness, files, processes, networks.
 IMPURE = {
-    "asyncio", "ctypes", "datetime", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets",
-    "select", "selectors", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib", "uuid",
+    "asyncio", "ctypes", "datetime", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
+    "pathlib", "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "ssl", "subprocess",
+    "tempfile", "threading", "time", "urllib", "uuid",
 }  # fmt: skip
 PURE = sorted([*(PACKAGE / "protocol").rglob("*.py"), PACKAGE / "client" / "flow.py", PACKAGE / "approver" / "device.py"])
 

@@ -33,7 +33,9 @@ def test_a_key_signs_nothing_that_is_not_an_object_of_the_protocol() -> None:
             key.sign(name, payload)
 
 
-@pytest.mark.parametrize(("alg", "secret"), [("rsa", bytes(32)), ("ed25519", b"short"), ("es256", bytes(32)), ("es256", b"\xff" * 32)])
+@pytest.mark.parametrize(
+    ("alg", "secret"), [("rsa", bytes(32)), ("ed25519", b"short"), ("es256", bytes(32)), ("es256", b"\xff" * 32)]
+)
 def test_no_key_of_other_bytes(alg: str, secret: bytes) -> None:
     with pytest.raises(Refused):
         SigningKey.from_bytes(alg, secret)
@@ -52,7 +54,12 @@ def test_kem_keys() -> None:
     challenge = bytes(range(32))
     enc, ct = kem_seal(key.public, proof_info(), challenge)
     assert key.open(proof_info(), enc, ct) == challenge
-    for broken in ((b"other", enc, ct), (proof_info(), enc, ct[:-1]), (proof_info(), bytes(65), ct), (proof_info(), enc, bytes(48))):
+    for broken in (
+        (b"other", enc, ct),
+        (proof_info(), enc, ct[:-1]),
+        (proof_info(), bytes(65), ct),
+        (proof_info(), enc, bytes(48)),
+    ):
         with pytest.raises(Refused, match="open"):
             key.open(*broken)
     with pytest.raises(Refused):

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from stillvault.crypto.private import KemKey, SigningKey
+from stillvault.crypto.private import Ephemeral, KemKey, SigningKey
 from stillvault.crypto.public import Cert, Trust, b64encode, encode, oid_of, request_code, sha256
 
 NOW = 1_800_000_000
@@ -133,15 +133,15 @@ class World:
     def cert(self, trust: Trust) -> Cert:
         return trust.verify_cert(self.cert_bytes, NOW)
 
-    def request(self, ephemeral: "Ephemeral", path: str = "prod/db", **changes: object) -> bytes:
+    def request(self, key: Ephemeral, **changes: object) -> bytes:
         request: Json = {
             "org": self.org,
-            "id": b64encode(sha256(ephemeral.public)[:16]),
+            "id": b64encode(sha256(key.public)[:16]),
             "client": b64encode(oid_of(self.cert_bytes)),
-            "path": path,
+            "path": "prod/db",
             "minimum": [1, 0],
             "suite": SUITE,
-            "ephemeral": b64encode(ephemeral.public),
+            "ephemeral": b64encode(key.public),
             "issued": NOW,
             "expires": NOW + 300,
             "window": 900,

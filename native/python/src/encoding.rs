@@ -13,10 +13,8 @@ use crate::errors::{keep, refused, run};
 /// The value of the restricted form that a Python value stands for. `level` is the number of objects and lists around it.
 fn value_of(item: &Bound<'_, PyAny>, level: usize) -> PyResult<Value> {
     // Bounded before it is entered: a list may hold itself.
-    let deeper = || match level < MAX_DEPTH {
-        true => Ok(level + 1),
-        false => Err(refused(&Refusal::new(Code::Depth, format!("deeper than {MAX_DEPTH}")))),
-    };
+    let too_deep = || refused(&Refusal::new(Code::Depth, format!("deeper than {MAX_DEPTH}")));
+    let deeper = || if level < MAX_DEPTH { Ok(level + 1) } else { Err(too_deep()) };
     if let Ok(fields) = item.cast::<PyDict>() {
         let level = deeper()?;
         let pairs = fields.iter().map(|(name, item)| {

@@ -2,7 +2,7 @@
 //!
 //! [`run`] lets other Python threads go on while the core works; use it for signatures, sealing, opening, hashing and writing.
 //! [`keep`] keeps the interpreter, because letting go of it costs more than the work; use it for a lookup.
-//! Both stop a panic. PyO3 alone would raise a `BaseException`, which ends a server that catches what it should.
+//! Both stop a panic. `PyO3` alone would raise a `BaseException`, which ends a server that catches what it should.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -111,6 +111,7 @@ impl KemKey {
         run(py, || Ok(hpke::open(&self.0, info, enc, ct)?.to_vec()))
     }
 
+    #[expect(clippy::unused_self, reason = "that is the point")]
     fn __repr__(&self) -> &'static str {
         "KemKey(p256)"
     }

@@ -3,8 +3,8 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use stillvault_core::encoding::Oid;
-use stillvault_core::objects::{Decision, Payload as _, Release, SealedEntry};
-use stillvault_core::signed::Signed;
+use stillvault_core::objects::SealedEntry;
+use stillvault_core::release;
 
 use crate::errors::run;
 
@@ -13,11 +13,7 @@ type Entry<'py> = (Oid, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 /// `(signed decision, [(request oid, enc, ct)])` of a release, strictly read. Nothing is verified.
 #[pyfunction]
 pub fn split_release<'py>(py: Python<'py>, release: &[u8]) -> PyResult<(Vec<u8>, Vec<Entry<'py>>)> {
-    let (decision, sealed) = run(py, || {
-        let release = Release::decode(release)?;
-        release.decision.peek::<Decision>()?;
-        Ok((release.decision.to_bytes()?, release.sealed))
-    })?;
+    let (decision, sealed) = run(py, || release::split(release))?;
     let entry = |one: &SealedEntry| (one.request, PyBytes::new(py, &one.enc), PyBytes::new(py, &one.ct));
     Ok((decision, sealed.iter().map(entry).collect()))
 }
@@ -26,8 +22,7 @@ pub fn split_release<'py>(py: Python<'py>, release: &[u8]) -> PyResult<(Vec<u8>,
 #[pyfunction]
 pub fn join_release(py: Python<'_>, decision: &[u8], sealed: Vec<(Oid, Vec<u8>, Vec<u8>)>) -> PyResult<Vec<u8>> {
     run(py, || {
-        let decision = Signed::parse(Decision::NAME, decision)?;
         let sealed = sealed.into_iter().map(|(request, enc, ct)| SealedEntry { request, enc, ct }).collect();
-        Release { decision, sealed }.encode()
+        release::join(decision, sealed)
     })
 }

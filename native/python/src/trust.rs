@@ -6,9 +6,17 @@ use stillvault_core::encoding;
 use stillvault_core::encoding::{Oid, Pair};
 use stillvault_core::objects;
 use stillvault_core::signed::Verified;
-use stillvault_core::{enrol, trust};
+use stillvault_core::{approver, enrol, secret, trust};
 
 use crate::errors::{keep, run};
+
+/// `(index, person, device)`.
+pub type Recipient = (u64, String, String);
+
+/// Recipients as Python sees them.
+pub fn recipients_of(found: &[objects::Recipient]) -> Vec<Recipient> {
+    found.iter().map(|one| (one.index, one.person.clone(), one.device.clone())).collect()
+}
 
 /// A verified root chain and roster. Immutable.
 #[pyclass(frozen, module = "stillvault._native")]
@@ -110,6 +118,32 @@ impl Trust {
 
     fn verify_by_client(&self, py: Python<'_>, name: &str, signed: &[u8], cert: &Cert, now: u64) -> PyResult<Vec<u8>> {
         run(py, || Ok(self.0.verify_by_client(name, signed, &cert.0, now)?.payload().to_vec()))
+    }
+
+    /// `(index, person, device)` for whom a seal made now would be.
+    fn recipients(&self, py: Python<'_>, path: &str, now: u64) -> PyResult<Vec<Recipient>> {
+        run(py, || Ok(recipients_of(&secret::recipients_of(&self.0, self.0.policy(path)?, now))))
+    }
+
+    fn verify_request(&self, py: Python<'_>, signed: &[u8], cert: &Cert, now: u64) -> PyResult<Request> {
+        run(py, || Ok(Request(approver::verify_request(&self.0, signed, &cert.0, now)?)))
+    }
+
+    #[pyo3(signature = (signed, path, lowest, now, *, reseal = false))]
+    fn verify_secret(
+        &self,
+        py: Python<'_>,
+        signed: &[u8],
+        path: &str,
+        lowest: Vec<Pair>,
+        now: u64,
+        reseal: bool,
+    ) -> PyResult<Secret> {
+        run(py, || Ok(Secret(secret::verify_secret(&self.0, signed, path, &lowest, now, reseal)?)))
+    }
+
+    fn verify_new_secret(&self, py: Python<'_>, signed: &[u8], ciphertext: &[u8], now: u64) -> PyResult<Secret> {
+        run(py, || Ok(Secret(secret::verify_new_secret(&self.0, signed, ciphertext, now)?)))
     }
 
     fn verify_decision(&self, py: Python<'_>, signed: &[u8], now: u64) -> PyResult<Decision> {

@@ -41,7 +41,7 @@ fn gone() -> Refusal {
 impl Value {
     /// Reads until the end of the file; above `limit` bytes: `size`.
     #[staticmethod]
-    #[pyo3(signature = (fd, limit = DATA_LIMIT))]
+    #[pyo3(signature = (fd, limit = 61_440))]
     fn read_fd(py: Python<'_>, fd: i32, limit: usize) -> PyResult<Self> {
         let limit = limit.min(DATA_LIMIT);
         let read = run(py, || {
