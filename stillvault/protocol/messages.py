@@ -27,6 +27,19 @@ class Trust(Message):
     roster: Raw
 
 
+class LogKey(Message):
+    """GET /v1/setup/log, bearer: the setup token. What the root's `log` must say."""
+
+    origin: str
+    public: str
+
+
+class Organisation(Message):
+    """The answer to POST /v1/setup."""
+
+    org_id: str
+
+
 class Setup(Message):
     """POST /v1/setup, bearer: the setup token. Creates the organisation, once."""
 
@@ -99,7 +112,7 @@ class Invite(Message):
     grade: str
     created: int
     expires: int
-    state: Literal["open", "joined", "proved", "confirmed", "expired"]
+    state: Literal["open", "joined", "challenged", "proved", "confirmed", "cancelled", "expired"]
     enrol: Raw | UnsetType = UNSET
     proof: str = ""
 
@@ -139,10 +152,17 @@ class Proof(Message):
 class EnrolState(Message):
     """GET /v1/enrol?wait=S, bearer: the ticket."""
 
-    state: Literal["joined", "challenged", "proved", "confirmed", "expired"]
+    state: Literal["joined", "challenged", "proved", "confirmed", "cancelled", "expired"]
     challenge: Challenge | UnsetType = UNSET
     cert: Raw | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
+
+
+class NewClient(Message):
+    """POST /v1/clients: the certificate of an enrolled or renewed client. `enrol`: oid of the enrolment that it confirms."""
+
+    cert: Raw
+    enrol: str = ""
 
 
 class Clients(Message):
@@ -173,6 +193,12 @@ class Stored(Message):
     path: str
     version: int
     revision: int
+
+
+class LatestSecret(Message):
+    """GET /v1/secrets/latest?path=: the newest signed secret of a path, without ciphertext."""
+
+    secret: Raw
 
 
 class Secrets(Message):
@@ -288,6 +314,16 @@ class Consistency(Message):
     """GET /v1/log/consistency?old=N&new=M: RFC 6962 proof, base64url hashes."""
 
     proof: list[str]
+
+
+class Nothing(Message):
+    """A body without fields: `{}`."""
+
+
+class Health(Message):
+    """GET /livez, /readyz."""
+
+    status: Literal["ok"]
 
 
 class Problem(Message):

@@ -1,0 +1,284 @@
+"""All wiring: the parts of a relay made from its settings, and the ASGI application over them.
+
+`start` opens what is there or makes it (database, log key, TLS), `application` turns the route table into handlers behind the edge,
+`stop` ends who waits and folds the database. Nothing else in the package makes a part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import fcntl
+import os
+import secrets as randomness
+import stat
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from stillvault.crypto import public
+from stillvault.protocol.errors import StillvaultError
+from stillvault.relay import log, openapi, tls
+from stillvault.relay.context import Call, Relay
+from stillvault.relay.edge import App, Edge
+from stillvault.relay.guards import Rule, admit, bearer_hash
+from stillvault.relay.hub import Hub
+from stillvault.relay.journal import Journal
+from stillvault.relay.problems import ProblemError, describe
+from stillvault.relay.routes import ROUTES, Route
+from stillvault.relay.services.organisation import Organisation
+from stillvault.relay.services.rates import Rates, Suppressed
+from stillvault.relay.settings import BadSetting, Settings, public_host
+from stillvault.relay.store import bearers, schema
+from stillvault.relay.store import trust as store
+from stillvault.relay.store.connection import database_path, open_reader, open_writer
+from stillvault.relay.store.space import Space
+from stillvault.relay.store.writer import Writer
+from stillvault.relay.sweeper import sweep
+
+Handler = Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]]
+
+
+# ---- the data directory ------------------------------------------------------------------------------------------------
+
+
+def prepare_directory(directory: Path) -> None:
+    """Makes DIR where its parent exists; refuses one that others may write to or that is somebody else's."""
+    where = str(directory)
+    try:
+        if not directory.exists():
+            directory.mkdir(mode=0o700)
+        status = directory.stat()
+    except FileNotFoundError:
+        raise BadSetting(where, "data", "its parent directory does not exist", f"Run: mkdir -p -m 0700 {directory}") from None
+    except OSError as error:
+        raise BadSetting(
+            where, "data", f"the directory cannot be made or read ({error.strerror})", "Check its parent's mode."
+        ) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise BadSetting(where, "data", "it is not a directory", "Name a directory.")
+    if status.st_uid != os.geteuid():
+        raise BadSetting(
+            where, "data", f"it belongs to uid {status.st_uid}, the relay runs as {os.geteuid()}", "Change its owner."
+        )
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = stat.S_IMODE(status.st_mode)
+        raise BadSetting(where, "data", f"mode {mode:04o} lets others write to it", f"Run: chmod 0700 {directory}")
+    directory.chmod(0o700)
+    for file in (database_path(directory), directory / "log.key", directory / "tls" / "ca.key", directory / "tls" / "relay.key"):
+        if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            mode = stat.S_IMODE(file.stat().st_mode)
+            raise BadSetting(str(file), "data", f"mode {mode:04o} lets others read it", f"Run: chmod 0600 {file}")
+
+
+def lock(directory: Path) -> int:
+    """The one relay of a data directory holds this lock while it lives. Returns the descriptor."""
+    descriptor = os.open(directory / "relay.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise BadSetting(
+            str(directory), "data", "another relay runs on this directory", "Stop it, or name another directory."
+        ) from None
+    return descriptor
+
+
+# ---- a running relay ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started relay: its parts, its certificate, its lock, and the sweeper."""
+
+    relay: Relay
+    chain: Path
+    key: Path
+    lock: int
+    sweeper: asyncio.Task[None]
+
+
+async def start(settings: Settings, port: int) -> Running:
+    """Opens or makes everything that a relay needs. `port` is where it really listens. Raises `BadSetting`."""
+    directory = settings.directory
+    prepare_directory(directory)
+    held = lock(directory)
+    origin = origin_of(settings, port)
+    host, outer_port = public_host(origin)
+    if settings.tls_cert:
+        chain, key = Path(settings.tls_cert), Path(settings.tls_key)
+    else:
+        now = datetime.datetime.now(datetime.UTC)
+        chain, key = tls.prepare(directory, [host, "localhost", "127.0.0.1"], now)
+    journal = Journal(settings.log_level)
+    path = database_path(directory)
+    writing = open_writer(path)
+    before, after = schema.migrate(writing)
+    if before != after:
+        journal.info("migrated", before=before, after=after)
+    store_facts(writing, settings, origin)
+    reading = open_reader(path)
+    hub = Hub()
+    name = host if outer_port == 443 else f"{host}:{outer_port}"
+    relay = Relay(
+        settings=settings,
+        origin=origin,
+        ca_pem=tls.trust_anchor(chain),
+        reader=reading,
+        writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake),
+        hub=hub,
+        organisation=Organisation(reading),
+        log_key=log.LogKey(log.load_or_make_seed(directory / "log.key"), f"{name}/log"),
+        rates=Rates(),
+        suppressed=Suppressed(),
+        journal=journal,
+        clock=lambda: int(time.time()),
+    )
+    return Running(relay, chain, key, held, asyncio.create_task(sweep(relay)))
+
+
+def origin_of(settings: Settings, port: int) -> str:
+    """The public URL; without one, localhost at the port. Devices sign for it, so it must stay as it is."""
+    return (settings.public_url or f"https://localhost:{port}").removesuffix(":443")
+
+
+def store_facts(writing: Any, settings: Settings, origin: str) -> None:
+    """What the other commands must know while the relay runs, and a setup token that the operator brought."""
+    present = store.fact(writing, "origin")
+    if present and present != origin and store.newest_roster(writing) is not None:
+        rule = f"the organisation was made for {present}"
+        raise BadSetting(
+            str(settings.directory), "public_url", rule, f"Start with --public-url {present}: devices sign for that name."
+        )
+    with writing:
+        store.set_fact(writing, "origin", origin)
+        if settings.setup_token and store.newest_roster(writing) is None:
+            expires = int(time.time()) + settings.limits.setup_seconds
+            bearers.add_setup_token(writing, public.sha256(settings.setup_token.encode()), expires)
+
+
+def new_setup_token(settings: Settings) -> str:
+    """The setup URL with a fresh token, single use. Works beside a running relay. Raises `BadSetting`."""
+    path = database_path(settings.directory)
+    if not path.exists():
+        raise BadSetting(str(path), "data", "no relay was started here yet", "Run: stillvault-relay serve --data DIR")
+    connection = open_writer(path)
+    try:
+        schema.check(connection)
+        if store.newest_roster(connection) is not None:
+            raise BadSetting(str(path), "setup", "the organisation exists already", "Invite people: stillvault person invite.")
+        token = public.b64encode(randomness.token_bytes(32))
+        with connection:
+            bearers.add_setup_token(connection, public.sha256(token.encode()), int(time.time()) + settings.limits.setup_seconds)
+        return f"{store.fact(connection, 'origin')}/setup#{token}"
+    finally:
+        connection.close()
+
+
+async def stop(running: Running) -> None:
+    """Ends the sweeper, finishes what waits to be written, folds the write-ahead log into the database."""
+    running.relay.hub.close()
+    running.sweeper.cancel()
+    try:
+        await running.sweeper
+    except asyncio.CancelledError:
+        pass
+    await running.relay.writer.close()
+    running.relay.reader.close()
+    os.close(running.lock)
+
+
+# ---- the application ---------------------------------------------------------------------------------------------------
+
+
+def application(relay: Relay, port: int) -> App:
+    """The ASGI application: the edge around one handler a route."""
+    handlers = [_handler(relay, route) for route in ROUTES]
+    served = openapi.document(ROUTES)
+
+    async def document() -> Response[bytes]:
+        return Response(served, media_type="application/json")
+
+    document.__annotations__ = {"return": Response[bytes]}
+    handlers.append(HTTPRouteHandler("/openapi.json", http_method="GET", opt={"rule": Rule.ANYONE})(document))
+    handled: dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]] = {
+        HTTPException: _unrouted,
+        ProblemError: _refused,
+        StillvaultError: _refused,
+        Exception: _failed(relay.journal),
+    }
+    litestar = Litestar(handlers, openapi_config=None, exception_handlers=handled, logging_config=None)
+    host, outer_port = public_host(relay.origin)
+    hosts = {f"{name}:{number}" for name in (host, "localhost", "127.0.0.1") for number in {outer_port, port}} | {host}
+    return Edge(litestar, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal)  # type: ignore[arg-type]
+
+
+def _refused(_request: Request[Any, Any, Any], error: ProblemError | StillvaultError) -> Response[bytes]:
+    status, body = describe(error)
+    headers = error.headers if isinstance(error, ProblemError) else {}
+    return Response(body, media_type="application/problem+json", status_code=status, headers=headers)
+
+
+def _unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What the router itself refuses. Its words are not passed on."""
+    return _refused(request, ProblemError("method" if error.status_code == 405 else "not-found"))
+
+
+def _failed(journal: Journal) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
+    """The last net: no cause, no stack, no bytes of the request leave.  # C13"""
+
+    def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        journal.failure("request", error)
+        return _refused(request, ProblemError("internal"))
+
+    return failed
+
+
+def _handler(relay: Relay, route: Route) -> HTTPRouteHandler:
+    async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
+        call = _call(relay, route, request)
+        if route.body is None:
+            return _answer(route, await route.controller(call))
+        body = await request.body()
+        try:
+            decoded = msgspec.json.decode(body, type=route.body)
+        except msgspec.MsgspecError:
+            raise ProblemError("body-form") from None  # its text may quote the body  # C13
+        return _answer(route, await route.controller(call, decoded))
+
+    return HTTPRouteHandler(route.path, http_method=route.method, status_code=route.status, opt={"rule": route.rule})(handle)  # type: ignore[arg-type]
+
+
+def _call(relay: Relay, route: Route, request: Request[Any, Any, Any]) -> Call:
+    now = relay.clock()
+    bearer = bearer_hash(request.headers.get("authorization", ""))
+    query: dict[str, str] = request.scope["query"]  # type: ignore[typeddict-item]  # set by the edge
+    if query.keys() - set(route.query):
+        raise ProblemError("query")
+    return Call(
+        relay=relay,
+        who=admit(relay, route.rule, bearer, now),
+        now=now,
+        admit=lambda: admit(relay, route.rule, bearer, relay.clock()),
+        parameters={name: str(value) for name, value in request.path_params.items()},
+        query=query,
+        peer=request.client.host if request.client else "",
+        last_event=request.headers.get("last-event-id", ""),
+    )
+
+
+def _answer(route: Route, made: Any) -> Response[Any]:
+    if isinstance(made, msgspec.Struct):
+        return Response(msgspec.json.encode(made), media_type="application/json", status_code=route.status)
+    if isinstance(made, bytes):
+        return Response(made, media_type=route.media, status_code=route.status)
+    stream: AsyncIterator[bytes] = made
+    return Stream(stream, media_type=route.media)

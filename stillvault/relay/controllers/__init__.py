@@ -1,0 +1,1 @@
+"""A body in, a body out. Controllers read parameters and choose the use case; they decide nothing."""

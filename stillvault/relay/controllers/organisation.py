@@ -1,0 +1,93 @@
+"""The relay's own certificate, the set-up, trust, sign-in, people and clients."""
+
+from __future__ import annotations
+
+from stillvault.crypto import public
+from stillvault.protocol import messages
+from stillvault.relay.context import Call
+from stillvault.relay.problems import ProblemError
+from stillvault.relay.services import enrolment, founding, sealing, sign_in
+
+NOTHING = messages.Nothing()
+
+
+async def ca_pem(call: Call) -> bytes:
+    return call.relay.ca_pem
+
+
+async def live(_call: Call) -> messages.Health:
+    return messages.Health("ok")
+
+
+async def ready(call: Call) -> messages.Health:
+    if call.relay.writer.failed:
+        raise ProblemError("storage-failed")
+    return messages.Health("ok")
+
+
+async def log_key(call: Call) -> messages.LogKey:
+    return messages.LogKey(call.relay.log_key.origin, public.b64encode(call.relay.log_key.public))
+
+
+async def set_up(call: Call, body: messages.Setup) -> messages.Organisation:
+    return messages.Organisation(
+        await founding.found(call, bytes(body.root), bytes(body.roster), [bytes(one) for one in body.certs])
+    )
+
+
+async def trust(call: Call) -> messages.Trust:
+    return sealing.standing_of(call).wire
+
+
+async def nonce(call: Call, _body: messages.Nothing) -> messages.Nonce:
+    return await sign_in.nonce(call)
+
+
+async def login(call: Call, body: messages.Login) -> messages.Session:
+    return await sign_in.sign_in(call, body)
+
+
+async def logout(call: Call, _body: messages.Nothing) -> messages.Nothing:
+    await sign_in.sign_out(call)
+    return NOTHING
+
+
+async def publish(call: Call, body: messages.Publish) -> messages.Trust:
+    return await founding.publish(call, body)
+
+
+async def invites(call: Call) -> messages.Invites:
+    return messages.Invites(enrolment.listed(call.relay, call.now))
+
+
+async def invite(call: Call, body: messages.NewInvite) -> messages.Nothing:
+    await enrolment.invite(call, body)
+    return NOTHING
+
+
+async def challenge(call: Call, body: messages.Challenge) -> messages.Nothing:
+    await enrolment.challenge(call, body)
+    return NOTHING
+
+
+async def cancel_invite(call: Call, _body: messages.Nothing) -> messages.Nothing:
+    await enrolment.cancel(call)
+    return NOTHING
+
+
+async def join(call: Call, body: messages.Enrol) -> messages.Enrolled:
+    return await enrolment.join(call, body)
+
+
+async def prove(call: Call, body: messages.Proof) -> messages.Nothing:
+    await enrolment.prove(call, body)
+    return NOTHING
+
+
+async def add_client(call: Call, body: messages.NewClient) -> messages.Nothing:
+    await founding.add_client(call, body)
+    return NOTHING
+
+
+async def clients(call: Call) -> messages.Clients:
+    return messages.Clients(founding.clients(call.relay))

@@ -1,0 +1,191 @@
+"""A stored request moves: the life-cycle table says where to, this module does what it says, in the caller's transaction.
+
+Every move is a compare-and-set with its log leaf beside it. The effects that the table names are carried out here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stillvault.crypto import public
+from stillvault.protocol import lifecycle, objects
+from stillvault.protocol.lifecycle import Event, Row
+from stillvault.relay.context import client_audience
+from stillvault.relay.problems import ProblemError
+from stillvault.relay.services.verified import read
+from stillvault.relay.store import limits, requests
+from stillvault.relay.store import trust as store
+from stillvault.relay.store.requests import StoredRequest, Vote
+from stillvault.relay.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a request came to, and what that took."""
+
+    state: lifecycle.State
+    effects: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What goes into the log beside the event: the decision or report that caused it."""
+
+    oid: bytes = b""
+    actor: str = "relay"
+    vote: Vote | None = None
+    note: str = ""
+    hold_until: int = 0
+    lease_ends: int = 0
+
+
+NOTHING = Cause()
+
+
+def row_of(tx: Transaction, request: StoredRequest, oid: bytes = b"") -> Row:
+    """The part of a stored request that the table moves. `seen` holds only the oid that is asked about."""
+    votes = requests.votes(tx.connection, request.oid)
+    seen = oid and requests.was_seen(tx.connection, request.oid, oid)
+    return Row(
+        state=request.state,
+        threshold=request.threshold,
+        deny="count" if request.deny == "count" else "veto",
+        people=frozenset(request.people),
+        expires=request.expires,
+        approvals={vote.person: vote.expires for vote in votes if vote.verdict == "approve"},
+        denied=frozenset(vote.person for vote in votes if vote.verdict != "approve"),
+        seen=frozenset({public.b64encode(oid)}) if seen else frozenset(),
+        handed=bool(request.handed),
+    )
+
+
+def move(tx: Transaction, request: StoredRequest, event: Event, cause: Cause = NOTHING) -> Moved:
+    """One step of section 9. An illegal move changes nothing but the log."""
+    before = row_of(tx, request, cause.oid)
+    after, effects = lifecycle.step(before, event)
+    if not requests.move(tx.connection, request, after):
+        raise ProblemError("conflict")
+    if cause.oid:
+        requests.see(tx.connection, request.oid, cause.oid)
+    if before.approvals.keys() - after.approvals.keys():
+        requests.keep_votes(tx.connection, request.oid, after.approvals.keys())
+    if cause.vote and (cause.vote.person in after.approvals or cause.vote.person in after.denied) and not _idle(effects):
+        requests.put_vote(tx.connection, request.oid, cause.vote)
+    step = _Step(tx, request, event, cause, after)
+    step.log(before.state, effects)
+    for effect in effects:
+        carry_out = _EFFECTS.get(effect)
+        if carry_out:
+            carry_out(step)
+    if after.state != before.state:
+        tx.event(client_audience(request.key), "state", event.at, request=request.oid, path=request.path, state=after.state)
+    return Moved(after.state, effects)
+
+
+def _idle(effects: list[str]) -> bool:
+    return bool({"late", "repeat", "stranger"} & set(effects))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One move under way: what its effects need."""
+
+    tx: Transaction
+    request: StoredRequest
+    event: Event
+    cause: Cause
+    after: Row
+
+    def leaf(self, kind: str, **detail: object) -> None:
+        request = read(objects.Request, public.payload_of("request", self.request.signed))
+        seen = request.observed
+        facts: dict[str, object] = {
+            "secret": request.path,
+            "host": seen.host,
+            "uid": seen.uid,
+            "user": seen.user,
+            "exe": seen.exe,
+        }
+        self.tx.leaf(kind, self.cause.actor, self.event.at, oid=self.cause.oid, request=self.request.oid, **{**facts, **detail})
+
+    def log(self, before: lifecycle.State, effects: list[str]) -> None:
+        """The rows of contract.md for this move."""
+        if "repeat" in effects:
+            return
+        if before != self.after.state and self.after.state in ("expired", "cancelled", "revoked"):
+            self.leaf(self.after.state, outcome=self.event.kind if self.after.state != "expired" else "")
+        outcome = "late" if "late" in effects else ("stranger" if "stranger" in effects else "")
+        device = self.cause.vote.device if self.cause.vote else ""
+        if self.event.kind == "approve":
+            self.leaf("approved", people=self._progress(), device=device, outcome=outcome)
+            if "hand-over" in effects:
+                self.leaf("released", people=self._progress(), window=self._window())
+        elif self.event.kind in ("deny", "freeze"):
+            self.leaf("denied" if self.event.kind == "deny" else "frozen", device=device, outcome=outcome)
+        elif self.event.kind == "receipt":
+            self.leaf("delivered" if self.event.result == "delivered" else "failed", outcome=outcome or self._receipt())
+
+    def _progress(self) -> str:
+        return f"{len(self.after.approvals)}/{self.request.threshold}"
+
+    def _receipt(self) -> str:
+        return "" if self.event.result == "delivered" else self.event.result
+
+    def _window(self) -> int:
+        """What the decisions leave of the window that was asked for, in seconds."""
+        asked = read(objects.Request, public.payload_of("request", self.request.signed)).window
+        votes = requests.votes(self.tx.connection, self.request.oid)
+        return min([asked, *(vote.window for vote in votes if vote.verdict == "approve")])
+
+
+def _hand_over(step: _Step) -> None:
+    limits.refund(step.tx.connection, step.request.card)
+    store.trust_key(step.tx.connection, step.request.key)
+
+
+def _prompts(kind: str, state: str) -> Callable[[_Step], None]:
+    def tell(step: _Step) -> None:
+        for person in step.request.asked:
+            step.tx.event(f"person/{person}", kind, step.event.at, request=step.request.oid, path=step.request.path, state=state)
+
+    return tell
+
+
+def _cool_down(step: _Step) -> None:
+    request = step.request
+    limits.add_denial(step.tx.connection, request.oid, request.key, request.identity, request.path, step.event.at)
+
+
+def _delete_releases(step: _Step) -> None:
+    requests.delete_releases(step.tx.connection, step.request.oid)
+
+
+def _lease(step: _Step) -> None:
+    requests.set_lease(step.tx.connection, step.request.oid, step.cause.lease_ends)
+
+
+def _alarm(step: _Step) -> None:
+    step.tx.event("people", "state", step.event.at, request=step.request.oid, path=step.request.path, state="failed")
+
+
+def _purge(step: _Step) -> None:
+    request = step.request
+    step.tx.event(client_audience(request.key), "purge", step.event.at, request=request.oid, path=request.path)
+    if request.lease_ends:
+        requests.set_lease(step.tx.connection, request.oid, 0)
+        step.leaf("lease-ended", outcome=step.event.kind)
+
+
+# `keep` is done by keeping the vote; `hold` by the decision's use case, which knows its end; `late`, `repeat`, `stranger` do nothing.
+_EFFECTS: dict[str, Callable[[_Step], None]] = {
+    "hand-over": _hand_over,
+    "withdraw": _prompts("withdrawn", ""),
+    "move-prompt": _prompts("withdrawn", "moved"),
+    "refresh-prompt": _prompts("prompt", "again"),
+    "cool-down": _cool_down,
+    "delete-releases": _delete_releases,
+    "lease": _lease,
+    "alarm": _alarm,
+    "purge": _purge,
+}

@@ -1,0 +1,126 @@
+"""Signing in: a signed `login` over a nonce of the relay, for people's devices and clients alike. No passwords anywhere.
+
+The nonce is single use and taken first, so that a captured login is worth nothing: not now, not after a restart (N5).
+"""
+
+from __future__ import annotations
+
+import secrets as randomness
+
+import msgspec
+
+from stillvault.crypto import public
+from stillvault.protocol import messages, objects
+from stillvault.protocol.errors import Refused
+from stillvault.relay.context import Call
+from stillvault.relay.problems import ProblemError
+from stillvault.relay.services.organisation import Standing, key_hash
+from stillvault.relay.services.verified import raw
+from stillvault.relay.store import bearers, events
+from stillvault.relay.store import trust as store
+from stillvault.relay.store.bearers import StoredSession
+from stillvault.relay.store.transaction import Transaction
+
+TOKEN_BYTES = 32
+CLOCK_SKEW = 300  # seconds that a signer's clock may be off
+
+
+class SignedLogin(objects.Object):
+    """The payload of a `login`."""
+
+    org: str
+    origin: str
+    nonce: str
+    issued: int
+
+
+async def nonce(call: Call) -> messages.Nonce:
+    """A fresh nonce. Only its hash is kept."""
+    limits = call.relay.settings.limits
+    call.relay.rates.count("nonces_per_minute", call.peer, limits.nonces_per_minute)
+    made = public.b64encode(randomness.token_bytes(TOKEN_BYTES))
+    hashed = public.sha256(made.encode())
+    await call.relay.writer.write(
+        lambda tx: bearers.add_nonce(tx.connection, hashed, call.now + limits.login_seconds), essential=True
+    )
+    return messages.Nonce(made)
+
+
+async def sign_in(call: Call, body: messages.Login) -> messages.Session:
+    """A session for whoever signed the login.
+
+    1. the nonce is ours, unused and in time; it is used up by the attempt
+    2. who claims to have signed is one person's device, or one client certificate that stands
+    3. signature; organisation, origin and time are ours
+    """
+    relay = call.relay
+    signed = bytes(body.login)
+    try:
+        return await _sign_in(call, body, signed)
+    except (Refused, ProblemError):
+        limit = relay.settings.limits.login_failures_per_minute
+        relay.rates.count("login_failures_per_minute", call.peer, limit)
+        raise
+
+
+async def _sign_in(call: Call, body: messages.Login, signed: bytes) -> messages.Session:
+    relay, now = call.relay, call.now
+    standing = relay.organisation.standing
+    if standing is None:
+        raise ProblemError("no-organisation")
+    said = msgspec.json.decode(public.payload_of("login", signed), type=SignedLogin)
+    hashed_nonce = public.sha256(said.nonce.encode())
+    # 1.
+    taken = await relay.writer.write(lambda tx: bearers.take_nonce(tx.connection, hashed_nonce, now), essential=True)
+    if not taken:
+        raise ProblemError("sign-in", "the nonce is unknown, used or too old")
+    # 2. and 3.: the payload that counts is the verified one, and it is the same bytes
+    verified, session, cert = _verify(call, standing, body, signed)
+    if verified.org != standing.pin or verified.origin != relay.origin or abs(verified.issued - now) > CLOCK_SKEW:
+        raise ProblemError("sign-in", "the login names another organisation, origin or time")
+    token = public.b64encode(randomness.token_bytes(TOKEN_BYTES))
+    hashed = public.sha256(token.encode())
+
+    def change(tx: Transaction) -> int:
+        bearers.add_session(tx.connection, hashed, session)
+        actor = session.person or (cert.subject if cert else "")
+        if cert:
+            store.seen_cert(tx.connection, cert.oid, now)
+        tx.leaf("signed-in", actor, now, oid=public.oid_of(signed), device=session.device, host=cert.host if cert else "")
+        return events.cursor(tx.connection)
+
+    cursor = await relay.writer.write(change, essential=True)
+    newest = store.newest_cert(relay.reader, key_hash(cert), cert.subject) if cert else None
+    answer = messages.Session(token, session.expires, cursor)
+    return messages.Session(token, session.expires, cursor, raw(newest.signed)) if newest else answer
+
+
+def _verify(
+    call: Call, standing: Standing, body: messages.Login, signed: bytes
+) -> tuple[SignedLogin, StoredSession, public.Cert | None]:
+    now, ends = call.now, call.now + call.relay.settings.limits.session_seconds
+    if body.client and not body.person and not body.device:
+        cert = standing.cert(call.relay.reader, oid(body.client), now)
+        if cert is None:
+            raise ProblemError("sign-in", "the certificate is unknown, ended or revoked")
+        payload = standing.trust.verify_by_client("login", signed, cert, now)
+        return msgspec.json.decode(payload, type=SignedLogin), StoredSession("", "", cert.oid, ends), cert
+    if body.person and body.device and not body.client:
+        payload = standing.trust.verify_by_device("login", signed, body.person, body.device, now)
+        return msgspec.json.decode(payload, type=SignedLogin), StoredSession(body.person, body.device, b"", ends), None
+    raise ProblemError("body-form", "a login is of a person's device, or of a client", "client")
+
+
+async def sign_out(call: Call) -> None:
+    await call.relay.writer.write(lambda tx: bearers.end_session(tx.connection, call.who.bearer), essential=True)
+
+
+def oid(text: str) -> bytes:
+    """An oid out of a body: 32 bytes in base64url. Raises `body-form`."""
+    try:
+        raw_oid = public.b64decode(text)
+    except Refused:
+        raw_oid = b""
+    if len(raw_oid) != 32:
+        raise ProblemError("body-form", "an oid is 32 bytes in base64url")
+    return raw_oid

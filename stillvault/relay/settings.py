@@ -1,0 +1,263 @@
+"""Every setting of the relay: what it means, where it comes from, and what is refused.
+
+    flags > STILLVAULT_RELAY_* > DIR/config.toml > the defaults below
+
+`STILLVAULT_RELAY_LIMITS_PROMPTS_PER_HOUR` is `limits.prompts_per_hour`. Any variable may end in `_FILE` and then names a file that
+holds the value; use that for `setup_token`. An unknown name, anywhere, is an error that says what was meant. A bad setting ends
+the program with 78 (EX_CONFIG) and names the file, the line, the rule and the fix. docs/configuration.md lists all of it, and a
+test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+PREFIX = "STILLVAULT_RELAY_"
+EX_CONFIG = 78
+
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Seconds = Annotated[int, Meta(ge=0, le=86_400)]
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits count cards (all requests of one command are one card) per measured identity: client, uid and executable."""
+
+    pending_per_secret: Count = 1
+    pending_per_client: Count = 3
+    pending_per_approver: Count = 10
+    pending_per_org: Count = 50
+    prompts_per_10_minutes: Count = 5
+    prompts_per_hour: Count = 20
+    prompts_per_approver_hour: Count = 30
+    first_prompt_seconds: Seconds = 300
+    cool_down_seconds: Seconds = 300
+    cool_down_again_seconds: Seconds = 3600
+    denies_to_freeze: Count = 3
+    freeze_seconds: Seconds = 3600
+    nonces_per_minute: Count = 600
+    login_failures_per_minute: Count = 60
+    open_decisions_per_minute: Count = 120
+    login_seconds: Annotated[int, Meta(ge=5, le=300)] = 60
+    session_seconds: Annotated[int, Meta(ge=60, le=3600)] = 900
+    invite_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 1800
+    enrolment_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3600
+    setup_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 1800
+    body_bytes: Annotated[int, Meta(ge=65_536, le=16_777_216)] = 2_097_152
+    header_bytes: Annotated[int, Meta(ge=4096, le=65_536)] = 32_768
+    header_seconds: Annotated[int, Meta(ge=1, le=60)] = 10
+    body_seconds: Annotated[int, Meta(ge=1, le=120)] = 30
+    idle_seconds: Annotated[int, Meta(ge=5, le=600)] = 75
+    connections: Count = 4096
+    connections_per_peer: Count = 1024
+    heartbeat_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
+    reserve_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 16_777_216
+
+
+# For tests, demonstrations under load and benchmarks: nothing is held back from a person's screen. Never for people.
+LABORATORY: Mapping[str, int] = {
+    **dict.fromkeys(("pending_per_secret", "pending_per_client", "pending_per_approver", "pending_per_org"), 1_000_000),
+    **dict.fromkeys(("prompts_per_10_minutes", "prompts_per_hour", "prompts_per_approver_hour"), 10_000_000),
+    **dict.fromkeys(("first_prompt_seconds", "cool_down_seconds", "cool_down_again_seconds"), 0),
+    **dict.fromkeys(("denies_to_freeze", "nonces_per_minute", "open_decisions_per_minute"), 10_000_000),
+    "connections": 20_000,
+    "connections_per_peer": 20_000,
+}
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `stillvault-relay serve` runs with. `setup_token` is secret and never shown."""
+
+    data: str
+    listen: str = "127.0.0.1:8443"
+    public_url: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    setup_token: str = ""
+    profile: Literal["standard", "laboratory"] = "standard"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    limits: Limits = Limits()
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on. Port 0: the system chooses."""
+        host, port = _split_listen(self.listen)
+        return host, port
+
+
+SECRET = frozenset({"setup_token"})
+
+
+class BadSetting(Exception):
+    """A setting that the relay refuses: where it stands, which rule it breaks, how to mend it. Ends the program with 78."""
+
+    def __init__(self, where: str, field: str, rule: str, fix: str) -> None:
+        super().__init__(f"{where}: {field}: {rule}. {fix}")
+        self.where, self.field, self.rule, self.fix = where, field, rule, fix
+
+
+def names() -> list[str]:
+    """All settings by their dotted names, in the order of the classes."""
+    top = [field.name for field in fields(Settings) if field.name != "limits"]
+    return top + [f"limits.{field.name}" for field in fields(Limits)]
+
+
+def load(flags: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings that count. `flags` hold only what was given.
+
+    Raises:
+        BadSetting: unknown name, wrong type, out of range, unreadable file.
+    """
+    given: dict[str, tuple[str, Any]] = {}
+    environ = os.environ if environment is None else environment
+    from_environment = _environment(environ)
+    where, data = _pick("data", flags, from_environment)
+    if not data:
+        raise BadSetting("command line", "data", "the data directory is not given", "Add --data DIR.")
+    given["data"] = where, data
+    given.update(_toml(Path(data) / "config.toml"))
+    given.update(from_environment)
+    given.update({name: (f"--{name.replace('_', '-')}", value) for name, value in flags.items()})
+    profile = given.get("profile", ("", "standard"))[1]
+    if profile == "laboratory":
+        given = {**{f"limits.{name}": ("profile laboratory", value) for name, value in LABORATORY.items()}, **given}
+    return _checked(_built(given))
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The effective settings for people, secrets hidden."""
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    return {name: "(hidden)" if name in SECRET and value else value for name, value in plain.items()}
+
+
+def _pick(name: str, flags: Mapping[str, str], environment: Mapping[str, tuple[str, Any]]) -> tuple[str, Any]:
+    if name in flags:
+        return f"--{name}", flags[name]
+    return environment.get(name, ("", ""))
+
+
+def _unknown(where: str, name: str, known: list[str], shown_as: str) -> BadSetting:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    fix = f"Did you mean {close[0]}?" if close else "See docs/configuration.md for all settings."
+    return BadSetting(where, shown_as, "there is no such setting", fix)
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    known = {PREFIX + name.upper().replace(".", "_"): name for name in names()}
+    found: dict[str, tuple[str, Any]] = {}
+    for variable in sorted(key for key in environ if key.startswith(PREFIX)):
+        plain = variable.removesuffix("_FILE")
+        if variable in known:
+            name, value = known[variable], environ[variable]
+        elif plain in known:
+            name, value = known[plain], _from_file(variable, environ[variable])
+        else:
+            raise _unknown("environment", variable, sorted(known), variable)
+        if name in found:
+            raise BadSetting("environment", variable, "the setting is given twice", f"Unset {plain} or {plain}_FILE.")
+        found[name] = f"environment {variable}", value
+    return found
+
+
+def _from_file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"environment {variable}", path, "the file cannot be read", "Check its name and mode.") from error
+
+
+def _toml(path: Path) -> dict[str, tuple[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(str(path), "file", "it cannot be read as UTF-8", "Check its owner, mode and encoding.") from error
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(str(path), "file", f"it is not TOML: {error}", "Mend that line.") from error
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if name == "limits" and isinstance(value, dict):
+            flat.update({f"limits.{inner}": one for inner, one in value.items()})
+        else:
+            flat[name] = value
+    known = [name for name in names() if name != "data"]
+    found: dict[str, tuple[str, Any]] = {}
+    for name, value in flat.items():
+        where = f"{path} line {_line(text, name)}"
+        if name not in known:
+            raise _unknown(where, name, known, name)
+        found[name] = where, value
+    return found
+
+
+def _line(text: str, name: str) -> int:
+    pattern = re.compile(rf"^\s*{re.escape(name.removeprefix('limits.'))}\s*=")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+
+
+def _built(given: Mapping[str, tuple[str, Any]]) -> Settings:
+    limits: dict[str, Any] = {}
+    top: dict[str, Any] = {}
+    for name, (where, value) in given.items():
+        inner = name.removeprefix("limits.")
+        struct: type[Struct] = Settings if inner == name else Limits
+        declared = next(field for field in fields(struct) if field.name == inner)
+        # Text from flags and variables may stand for a number; TOML has types of its own, and they must fit.
+        from_text = isinstance(value, str) and ("environment" in where or where.startswith("--"))
+        try:
+            converted = msgspec.convert(value, declared.type, strict=not from_text)
+        except msgspec.ValidationError as error:
+            raise BadSetting(where, name, str(error), "See docs/configuration.md for its range.") from error
+        (top if inner == name else limits)[inner] = converted
+    return Settings(**top, limits=Limits(**limits))
+
+
+def _split_listen(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise BadSetting("settings", "listen", "it is not HOST:PORT", "Write for example 127.0.0.1:8443.")
+    return host, int(port)
+
+
+_PUBLIC_URL = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:([1-9][0-9]{0,4}))?")
+
+
+def public_host(url: str) -> tuple[str, int]:
+    """Host and port of a public URL. A name in lower case, no path: it becomes the origin that devices sign for."""
+    match = _PUBLIC_URL.fullmatch(url)
+    if not match or int(match[4] or 443) > 65535:
+        raise BadSetting(
+            "settings", "public_url", "it is not https://name[:port]", "Write for example https://vault.example.org."
+        )
+    return match[1], int(match[4] or 443)
+
+
+def _checked(settings: Settings) -> Settings:
+    """The rules that concern more than one setting."""
+    _split_listen(settings.listen)
+    if settings.public_url:
+        public_host(settings.public_url)
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise BadSetting("settings", "tls_cert", "a certificate and its key come together", "Give both tls_cert and tls_key.")
+    if settings.setup_token and not re.fullmatch(r"[A-Za-z0-9_-]{32,128}", settings.setup_token):
+        raise BadSetting(
+            "settings", "setup_token", "it is not 32 to 128 characters of base64url", "Make one from 32 random bytes."
+        )
+    return settings

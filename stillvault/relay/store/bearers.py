@@ -1,0 +1,62 @@
+"""Setup tokens, login nonces and sessions: only their hashes, and each use of a single-use one is one DELETE that counts rows (C8)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stillvault.relay.store.connection import Connection
+
+
+class StoredSession(NamedTuple):
+    person: str
+    device: str
+    client: bytes
+    expires: int
+
+
+def add_setup_token(db: Connection, hashed: bytes, expires: int) -> None:
+    db.execute("INSERT OR REPLACE INTO setup_tokens (hash, expires) VALUES (?, ?)", (hashed, expires))
+
+
+def has_setup_token(db: Connection, hashed: bytes, now: int) -> bool:
+    return bool(db.execute("SELECT count(*) FROM setup_tokens WHERE hash = ? AND expires > ?", (hashed, now)).get)
+
+
+def take_setup_tokens(db: Connection) -> None:
+    """The organisation exists: no token is of use any more."""
+    db.execute("DELETE FROM setup_tokens")
+
+
+def add_nonce(db: Connection, hashed: bytes, expires: int) -> None:
+    db.execute("INSERT INTO nonces (hash, expires) VALUES (?, ?)", (hashed, expires))
+
+
+def take_nonce(db: Connection, hashed: bytes, now: int) -> bool:
+    """True for exactly one caller, and only in time. N5."""
+    return db.execute("DELETE FROM nonces WHERE hash = ? AND expires > ? RETURNING 1", (hashed, now)).fetchone() is not None
+
+
+def add_session(db: Connection, hashed: bytes, session: StoredSession) -> None:
+    query = "INSERT INTO sessions (hash, person, device, client, expires) VALUES (?, ?, ?, ?, ?)"
+    db.execute(query, (hashed, *session))
+
+
+def session(db: Connection, hashed: bytes, now: int) -> StoredSession | None:
+    query = "SELECT person, device, client, expires FROM sessions WHERE hash = ? AND expires > ?"
+    row = db.execute(query, (hashed, now)).fetchone()
+    return StoredSession(*row) if row else None
+
+
+def end_session(db: Connection, hashed: bytes) -> None:
+    db.execute("DELETE FROM sessions WHERE hash = ?", (hashed,))
+
+
+def clear(db: Connection) -> None:
+    """No bearer survives a restore."""
+    for table in ("sessions", "nonces", "setup_tokens"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608  constant names
+
+
+def sweep(db: Connection, now: int) -> None:
+    for table in ("sessions", "nonces", "setup_tokens"):
+        db.execute(f"DELETE FROM {table} WHERE expires <= ?", (now,))  # noqa: S608  constant names

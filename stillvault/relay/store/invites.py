@@ -1,0 +1,119 @@
+"""Invites and the enrolments that they become: open -> joined -> challenged -> proved -> confirmed."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from stillvault.relay.store.connection import Connection
+
+
+class StoredInvite(NamedTuple):
+    invite: bytes
+    kind: str
+    subject: str
+    roles: list[str]
+    scopes: list[str]
+    host: str
+    grade: str
+    created: int
+    expires: int
+    created_by: str
+    state: str
+    enrol: bytes | None
+    enrol_oid: bytes | None
+    challenge_enc: str | None
+    challenge_ct: str | None
+    proof: str
+    cert: bytes | None
+
+
+_COLUMNS = (
+    "invite, kind, subject, roles, scopes, host, grade, created, expires, created_by, state, enrol, enrol_oid, challenge_enc, "
+    "challenge_ct, proof, cert"
+)
+
+
+def _row(row: tuple[object, ...] | None) -> StoredInvite | None:
+    if row is None:
+        return None
+    values = list(row)
+    values[3], values[4] = json.loads(str(values[3])), json.loads(str(values[4]))
+    return StoredInvite(*values)  # type: ignore[arg-type]  # STRICT columns
+
+
+def add(db: Connection, bearer: bytes, invite: StoredInvite) -> bool:
+    """False when there is such an invite already."""
+    query = (
+        "INSERT INTO invites (invite, bearer, kind, subject, roles, scopes, host, grade, created, expires, created_by, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open') ON CONFLICT DO NOTHING RETURNING 1"
+    )
+    roles, scopes = json.dumps(invite.roles), json.dumps(invite.scopes)
+    values = (invite.invite, bearer, invite.kind, invite.subject, roles, scopes, *invite[5:10])
+    return db.execute(query, values).fetchone() is not None
+
+
+def by_invite(db: Connection, invite: bytes) -> StoredInvite | None:
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE invite = ?", (invite,)).fetchone())  # noqa: S608
+
+
+def by_bearer(db: Connection, bearer: bytes) -> StoredInvite | None:
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE bearer = ?", (bearer,)).fetchone())  # noqa: S608
+
+
+def by_ticket(db: Connection, ticket: bytes) -> StoredInvite | None:
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE ticket = ?", (ticket,)).fetchone())  # noqa: S608
+
+
+def by_enrol(db: Connection, oid: bytes) -> StoredInvite | None:
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE enrol_oid = ?", (oid,)).fetchone())  # noqa: S608
+
+
+def listed(db: Connection, since: int) -> list[StoredInvite]:
+    rows = db.execute(f"SELECT {_COLUMNS} FROM invites WHERE created > ? ORDER BY created, invite", (since,))  # noqa: S608
+    return [one for one in (_row(row) for row in rows) if one]
+
+
+def join(db: Connection, bearer: bytes, now: int, enrol: bytes, oid: bytes, ticket: bytes, expires: int) -> bool:
+    """Uses the bearer. True for exactly one caller, and only in time.  # C8"""
+    query = (
+        "UPDATE invites SET state = 'joined', enrol = ?, enrol_oid = ?, ticket = ?, expires = ? "
+        "WHERE bearer = ? AND state = 'open' AND expires > ? RETURNING 1"
+    )
+    return db.execute(query, (enrol, oid, ticket, expires, bearer, now)).fetchone() is not None
+
+
+def challenge(db: Connection, invite: bytes, now: int, enc: str, ct: str) -> bool:
+    query = (
+        "UPDATE invites SET state = 'challenged', challenge_enc = ?, challenge_ct = ?, proof = '' "
+        "WHERE invite = ? AND state IN ('joined', 'challenged') AND expires > ? RETURNING 1"
+    )
+    return db.execute(query, (enc, ct, invite, now)).fetchone() is not None
+
+
+def prove(db: Connection, invite: bytes, now: int, proof: str) -> bool:
+    query = "UPDATE invites SET state = 'proved', proof = ? WHERE invite = ? AND state = 'challenged' AND expires > ? RETURNING 1"
+    return db.execute(query, (proof, invite, now)).fetchone() is not None
+
+
+def confirm(db: Connection, invite: bytes, now: int, expires: int, cert: bytes | None) -> bool:
+    """`joined` is enough where there is no KEM key to prove: a client's enrolment."""
+    query = (
+        "UPDATE invites SET state = 'confirmed', cert = ?, expires = ? "
+        "WHERE invite = ? AND state IN ('joined', 'challenged', 'proved') AND expires > ? RETURNING 1"
+    )
+    return db.execute(query, (cert, expires, invite, now)).fetchone() is not None
+
+
+def cancel(db: Connection, invite: bytes) -> bool:
+    query = "UPDATE invites SET state = 'cancelled' WHERE invite = ? AND state IN ('open', 'joined', 'challenged', 'proved') RETURNING 1"
+    return db.execute(query, (invite,)).fetchone() is not None
+
+
+def sweep(db: Connection, now: int) -> list[bytes]:
+    """Ends what ran out. Returns the invites that ended just now."""
+    query = (
+        "UPDATE invites SET state = 'expired' WHERE expires <= ? AND state IN ('open', 'joined', 'challenged', 'proved') "
+        "RETURNING invite"
+    )
+    return [row[0] for row in db.execute(query, (now,)).fetchall()]

@@ -1,0 +1,95 @@
+"""What the prompt limits count, and the holds that a freeze makes."""
+
+from __future__ import annotations
+
+from stillvault.relay.store.connection import Connection
+
+
+def has_card(db: Connection, card: bytes) -> bool:
+    return bool(db.execute("SELECT count(*) FROM cards WHERE card = ?", (card,)).get)
+
+
+def add_card(db: Connection, card: bytes, key: bytes, identity: bytes, purpose: str, now: int) -> None:
+    db.execute("INSERT INTO cards (card, key, identity, purpose, at) VALUES (?, ?, ?, ?, ?)", (card, key, identity, purpose, now))
+
+
+def refund(db: Connection, card: bytes) -> None:
+    """An approved card gives its budget back."""
+    db.execute("UPDATE cards SET refunded = 1 WHERE card = ?", (card,))
+
+
+def cards_since(db: Connection, identity: bytes, since: int) -> int:
+    """Cards of a measured identity that count against its budget."""
+    count: int = db.execute("SELECT count(*) FROM cards WHERE identity = ? AND at > ? AND refunded = 0", (identity, since)).get
+    return count
+
+
+def cards_of_client(db: Connection, key: bytes, since: int) -> int:
+    count: int = db.execute("SELECT count(*) FROM cards WHERE key = ? AND at > ? AND purpose = 'use'", (key, since)).get
+    return count
+
+
+def pending_cards(db: Connection, identity: bytes | None = None) -> int:
+    """Cards that wait, of everybody or of one identity."""
+    query = "SELECT count(DISTINCT card) FROM requests WHERE state = 'pending'"
+    if identity is None:
+        count: int = db.execute(query).get
+    else:
+        count = db.execute(f"{query} AND identity = ?", (identity,)).get
+    return count
+
+
+def pending_of(db: Connection, identity: bytes, path: str) -> int:
+    query = "SELECT count(*) FROM requests WHERE state = 'pending' AND path = ? AND identity = ?"
+    count: int = db.execute(query, (path, identity)).get
+    return count
+
+
+def pending_for(db: Connection, person: str) -> int:
+    """Cards that wait for a person."""
+    query = "SELECT count(DISTINCT card) FROM requests, json_each(requests.asked) WHERE requests.state = 'pending' AND json_each.value = ?"
+    count: int = db.execute(query, (person,)).get
+    return count
+
+
+def add_ask(db: Connection, person: str, card: bytes, now: int) -> None:
+    db.execute("INSERT INTO asks (person, at, card) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (person, now, card))
+
+
+def asks_since(db: Connection, person: str, since: int) -> int:
+    count: int = db.execute("SELECT count(*) FROM asks WHERE person = ? AND at > ?", (person, since)).get
+    return count
+
+
+def add_denial(db: Connection, request: bytes, key: bytes, identity: bytes, path: str, now: int) -> None:
+    query = "INSERT INTO denials (request, key, identity, path, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    db.execute(query, (request, key, identity, path, now))
+
+
+def denials(db: Connection, key: bytes, path: str, since: int) -> list[int]:
+    """When this client was denied this secret, the last first."""
+    query = "SELECT at FROM denials WHERE key = ? AND path = ? AND at > ? ORDER BY at DESC"
+    return [row[0] for row in db.execute(query, (key, path, since))]
+
+
+def denials_of_client(db: Connection, key: bytes, since: int) -> int:
+    """Denied cards are what counts: a card of ten secrets is one no."""
+    query = "SELECT count(DISTINCT requests.card) FROM denials JOIN requests ON requests.oid = denials.request WHERE denials.key = ? AND at > ?"
+    count: int = db.execute(query, (key, since)).get
+    return count
+
+
+def add_hold(db: Connection, subject: str, until: int, decision: bytes | None) -> None:
+    db.execute("INSERT INTO holds (subject, until, decision) VALUES (?, ?, ?)", (subject, until, decision))
+
+
+def held_until(db: Connection, subject: str, now: int) -> int:
+    """When the last hold on a subject ends; 0 when there is none."""
+    until: int | None = db.execute("SELECT max(until) FROM holds WHERE subject = ? AND until > ?", (subject, now)).get
+    return until or 0
+
+
+def sweep(db: Connection, before: int, now: int) -> None:
+    for table in ("cards", "asks", "denials"):
+        db.execute(f"DELETE FROM {table} WHERE at < ?", (before,))  # noqa: S608  constant names
+    db.execute("DELETE FROM holds WHERE until < ?", (now,))

@@ -1,0 +1,202 @@
+"""Requests, the decisions on them, and what was said about them since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stillvault.protocol import lifecycle
+from stillvault.relay.store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """A row. `row()` is its part that the life-cycle table moves."""
+
+    oid: bytes
+    client: bytes
+    key: bytes
+    subject: str
+    id: str
+    path: str
+    purpose: str
+    identity: bytes
+    observed: bytes
+    card: bytes
+    secret: bytes
+    state: lifecycle.State
+    threshold: int
+    deny: str
+    people: list[str]
+    asked: list[str]
+    handed: int
+    created: int
+    expires: int
+    lease_ends: int
+    signed: bytes
+
+
+class Vote(NamedTuple):
+    person: str
+    device: str
+    verdict: str
+    decision: bytes
+    expires: int
+    window: int
+    enc: str
+    ct: str
+
+
+_FIELDS = tuple(StoredRequest.__dataclass_fields__)
+_COLUMNS = ", ".join(_FIELDS)
+_PEOPLE = (_FIELDS.index("people"), _FIELDS.index("asked"))
+
+
+def _request(row: tuple[object, ...]) -> StoredRequest:
+    values = list(row)
+    for place in _PEOPLE:
+        values[place] = json.loads(str(values[place]))
+    return StoredRequest(*values)  # type: ignore[arg-type]  # STRICT columns
+
+
+def add(db: Connection, request: StoredRequest) -> bool:
+    """False when the client used this id before."""
+    values = [getattr(request, name) for name in _FIELDS]
+    for place in _PEOPLE:
+        values[place] = json.dumps(values[place])
+    marks = ", ".join("?" * len(_FIELDS))
+    query = f"INSERT INTO requests ({_COLUMNS}) VALUES ({marks}) ON CONFLICT DO NOTHING RETURNING 1"  # noqa: S608
+    return db.execute(query, values).fetchone() is not None
+
+
+def get(db: Connection, oid: bytes) -> StoredRequest | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM requests WHERE oid = ?", (oid,)).fetchone()  # noqa: S608
+    return _request(row) if row else None
+
+
+def _where(db: Connection, condition: str, values: Iterable[object]) -> list[StoredRequest]:
+    rows = db.execute(f"SELECT {_COLUMNS} FROM requests WHERE {condition}", tuple(values)).fetchall()  # noqa: S608
+    return [_request(row) for row in rows]
+
+
+def pending(db: Connection, limit: int = 1000) -> list[StoredRequest]:
+    return _where(db, "state = 'pending' ORDER BY seq LIMIT ?", (limit,))
+
+
+def same(db: Connection, key: bytes, path: str, purpose: str, observed: bytes) -> list[StoredRequest]:
+    """Pending ones that a newer request replaces (section 9)."""
+    return _where(
+        db, "state = 'pending' AND path = ? AND key = ? AND purpose = ? AND observed = ?", (path, key, purpose, observed)
+    )
+
+
+def due(db: Connection, now: int, limit: int = 200) -> list[StoredRequest]:
+    """Pending or approved ones whose time is over."""
+    return _where(db, "state IN ('pending', 'approved') AND expires <= ? LIMIT ?", (now, limit))
+
+
+def touched_by_path(db: Connection, path: str, now: int) -> list[StoredRequest]:
+    """What a newer version of `path` concerns: pending ones, and those whose value may still be in use."""
+    condition = (
+        "path = ? AND (state IN ('pending', 'approved') OR (state = 'expired' AND handed = 1 AND expires > ?) "
+        "OR (state = 'delivered' AND lease_ends > ?))"
+    )
+    return _where(db, condition, (path, now - 3600, now))
+
+
+def touched_by_roster(db: Connection, now: int) -> list[StoredRequest]:
+    """What a new roster may concern: as above, of every path."""
+    condition = (
+        "state IN ('pending', 'approved') OR (state = 'expired' AND handed = 1 AND expires > ?) "
+        "OR (state = 'delivered' AND lease_ends > ?)"
+    )
+    return _where(db, condition, (now - 3600, now))
+
+
+def move(db: Connection, request: StoredRequest, after: lifecycle.Row) -> bool:
+    """Compare and set: False when somebody moved it since it was read."""
+    query = "UPDATE requests SET state = ?, handed = ?, people = ? WHERE oid = ? AND state = ? AND handed = ? RETURNING 1"
+    people = json.dumps(sorted(after.people))
+    values = (after.state, int(after.handed), people, request.oid, request.state, request.handed)
+    return db.execute(query, values).fetchone() is not None
+
+
+def set_lease(db: Connection, oid: bytes, ends: int) -> None:
+    db.execute("UPDATE requests SET lease_ends = ? WHERE oid = ?", (ends, oid))
+
+
+def ended_leases(db: Connection, now: int, limit: int = 200) -> list[StoredRequest]:
+    return _where(db, "lease_ends > 0 AND lease_ends <= ? LIMIT ?", (now, limit))
+
+
+# ---- votes -------------------------------------------------------------------------------------------------------------
+
+_VOTE = "person, device, verdict, decision, expires, window, enc, ct"
+
+
+def votes(db: Connection, request: bytes) -> list[Vote]:
+    query = f"SELECT {_VOTE} FROM votes WHERE request = ? ORDER BY person"  # noqa: S608
+    return [Vote(*row) for row in db.execute(query, (request,))]
+
+
+def put_vote(db: Connection, request: bytes, vote: Vote) -> None:
+    """One decision per request and person: a later one that counts replaces the earlier."""
+    db.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (request, *vote))
+
+
+def keep_votes(db: Connection, request: bytes, people: Iterable[str]) -> None:
+    """Approvals of anybody else are void, and their releases gone."""
+    standing = json.dumps(sorted(people))
+    query = "DELETE FROM votes WHERE request = ? AND verdict = 'approve' AND person NOT IN (SELECT value FROM json_each(?))"
+    db.execute(query, (request, standing))
+
+
+def delete_releases(db: Connection, request: bytes) -> None:
+    db.execute("UPDATE votes SET enc = '', ct = '' WHERE request = ? AND ct <> ''", (request,))
+
+
+def add_decision(db: Connection, oid: bytes, signed: bytes, now: int) -> None:
+    db.execute("INSERT INTO decisions (oid, signed, stored) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (oid, signed, now))
+
+
+def decision(db: Connection, oid: bytes) -> bytes:
+    found: bytes | None = db.execute("SELECT signed FROM decisions WHERE oid = ?", (oid,)).get
+    if found is None:
+        raise LookupError("no such decision")
+    return found
+
+
+# ---- what was said about a request -------------------------------------------------------------------------------------
+
+
+def was_seen(db: Connection, request: bytes, oid: bytes) -> bool:
+    return bool(db.execute("SELECT count(*) FROM seen WHERE request = ? AND oid = ?", (request, oid)).get)
+
+
+def see(db: Connection, request: bytes, oid: bytes) -> None:
+    db.execute("INSERT INTO seen (request, oid) VALUES (?, ?) ON CONFLICT DO NOTHING", (request, oid))
+
+
+def add_report(db: Connection, oid: bytes, request: bytes, signed: bytes, now: int) -> bool:
+    """Keeps a signed receipt, use or cancel. False when it is known."""
+    query = "INSERT INTO reports (oid, request, signed, stored) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1"
+    return db.execute(query, (oid, request, signed, now)).fetchone() is not None
+
+
+def first_prompt(db: Connection, request: bytes, person: str, device: str, channel: str) -> bool:
+    """True the first time that this device gets this request by this channel."""
+    query = "INSERT INTO prompted VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1"
+    return db.execute(query, (request, person, device, channel)).fetchone() is not None
+
+
+def was_prompted(db: Connection, request: bytes, person: str, device: str, channel: str) -> bool:
+    query = "SELECT count(*) FROM prompted WHERE request = ? AND person = ? AND device = ? AND channel = ?"
+    return bool(db.execute(query, (request, person, device, channel)).get)
+
+
+def retarget(db: Connection, oid: bytes, secret: bytes, threshold: int, deny: str, people: Iterable[str]) -> None:
+    """A pending request goes on with a newer seal of its secret."""
+    query = "UPDATE requests SET secret = ?, threshold = ?, deny = ?, people = ? WHERE oid = ? AND state = 'pending'"
+    db.execute(query, (secret, threshold, deny, json.dumps(sorted(people)), oid))

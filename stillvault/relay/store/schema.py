@@ -1,0 +1,78 @@
+"""Numbered migrations, and a schema that is exactly ours or refused.
+
+`PRAGMA user_version` is the number of the last migration. A database of a newer program is refused and not touched (B14). At every
+start the whole schema is compared with the one that the migrations make: an added trigger, view, table or index is named, and the
+relay does not start (B12).
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import apsw
+
+from stillvault.relay.settings import BadSetting
+from stillvault.relay.store.connection import Connection
+
+APPLICATION_ID = 0x53565231  # "SVR1"
+
+
+def migrations() -> list[str]:
+    """The texts of migrations/NNNN.sql in order; number 1 first."""
+    folder = resources.files("stillvault.relay.store") / "migrations"
+    return [
+        file.read_text(encoding="utf-8") for file in sorted(folder.iterdir(), key=lambda f: f.name) if file.name.endswith(".sql")
+    ]
+
+
+def version_of(connection: Connection) -> int:
+    number: int = connection.execute("PRAGMA user_version").get
+    return number
+
+
+def migrate(connection: Connection) -> tuple[int, int]:
+    """Brings the schema up to date, each migration in one transaction. Returns the version before and after.
+
+    Raises:
+        BadSetting: the file is newer than this program, is no database of a relay, or its schema was changed.
+    """
+    texts = migrations()
+    where = connection.db_filename("main")
+    try:
+        before = version_of(connection)
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+    except apsw.Error as error:
+        raise BadSetting(
+            where, "database", "it is not a readable database", "Restore a backup: stillvault-relay restore."
+        ) from error
+    if before > len(texts):
+        raise BadSetting(
+            where, "schema", f"version {before} is newer than {len(texts)}, which this program knows", "Run the newer program."
+        )
+    if before == 0 and tables:
+        raise BadSetting(where, "schema", "this is no database of a relay", "Name another data directory.")
+    for number, text in enumerate(texts[before:], before + 1):
+        with connection:
+            connection.execute(text)
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={number}")
+    check(connection)
+    return before, len(texts)
+
+
+def check(connection: Connection) -> None:
+    """Refuses a schema that differs from what the migrations make, naming the first object that differs."""
+    expected_in = apsw.Connection(":memory:")
+    for text in migrations():
+        expected_in.execute(text)
+    expected, found = _objects(expected_in), _objects(connection)
+    expected_in.close()
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            rule = f"the object {name} is not as the migrations made it"
+            raise BadSetting(connection.db_filename("main"), "schema", rule, "Somebody changed the file: restore a backup.")
+
+
+def _objects(connection: Connection) -> dict[str, str]:
+    query = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
+    return {str(name): str(sql) for name, sql in connection.execute(query)}

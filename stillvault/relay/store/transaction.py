@@ -1,0 +1,44 @@
+"""What a use case may do inside its one transaction: run SQL by the modules of this package, append a leaf, emit an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stillvault.crypto import public
+from stillvault.relay.store import events
+from stillvault.relay.store.connection import Connection
+from stillvault.relay.store.tree import Tree
+
+
+class Transaction:
+    """Alive while its use case runs. `topics` are who must be woken once it is durable."""
+
+    def __init__(self, connection: Connection, tree: Tree) -> None:
+        self.connection = connection
+        self.topics: set[str] = set()
+        self._tree = tree
+
+    def leaf(self, kind: str, actor: str, time: int, *, oid: bytes = b"", request: bytes = b"", **detail: Any) -> None:
+        """Appends a row of the audit log (section 12): it is durable when the use case is. Holds no secret value.
+
+        Details that say nothing (empty text, nothing measured) are left out.
+        """
+        leaf: dict[str, Any] = {"kind": kind, "actor": actor, "time": time}
+        leaf["detail"] = {name: value for name, value in detail.items() if value is not None and value not in ("", [])}
+        if oid:
+            leaf["oid"] = public.b64encode(oid)
+        if request:
+            leaf["request"] = public.b64encode(request)
+        self._tree.append(public.encode(leaf))
+
+    def event(
+        self, audience: str, kind: str, at: int, *, oid: bytes = b"", request: bytes = b"", path: str = "", state: str = ""
+    ) -> None:
+        """Puts an event into the feed of `audience`."""
+        text = public.b64encode
+        events.add(self.connection, audience, kind, at, text(oid) if oid else "", text(request) if request else "", path, state)
+        self.topics.add(audience)
+
+    def wake(self, topic: str) -> None:
+        """Wakes who waits for `topic`, without an event."""
+        self.topics.add(topic)
