@@ -50,6 +50,8 @@ pub mod seal;
 pub mod secret;
 pub mod shares;
 pub mod signed;
+#[cfg(test)]
+mod standards;
 pub mod text;
 pub mod trust;
 pub mod value;
