@@ -29,6 +29,7 @@ from typing import Any
 from stillvault.client import frames
 from stillvault.client.executable import Hasher, NotHashed
 from stillvault.client.peer import CREDENTIALS, SCM_PIDFD, SO_PASSPIDFD, Caller, Credentials, Identity, peer_credentials
+from stillvault.client.workers import Workers
 from stillvault.crypto.public import b64encode
 from stillvault.protocol.errors import Failed, RateLimited, Refused, StillvaultError, Usage
 
@@ -81,7 +82,7 @@ class Connection:
         known = self.known_identity()
         if known is None:
             # Shielded: the thread uses the descriptors of the caller, so they stay open until it is done.
-            work = self._loop.run_in_executor(self._door.pool, self.caller.describe, self._door.hasher)
+            work = self._door.workers.run(self.caller.describe, self._door.hasher)
             try:
                 known = self._identity = await asyncio.shield(work)
             except asyncio.CancelledError:
@@ -274,12 +275,12 @@ class Connection:
 class Listener:
     """The socket, and every connection through it."""
 
-    def __init__(self, sock: socket.socket, serve: Serve, hasher: Hasher, pool: Any, *, system: bool, exact: bool,
+    def __init__(self, sock: socket.socket, serve: Serve, hasher: Hasher, workers: Workers, *, system: bool, exact: bool,
                  front: tuple[int, int] | None) -> None:
         self.loop = asyncio.get_running_loop()
         self.serve = serve
         self.hasher = hasher
-        self.pool = pool
+        self.workers = workers
         self._sock = sock
         self._system = system
         self._exact = exact
@@ -359,7 +360,7 @@ def _close_all(fds: list[int]) -> None:
             os.close(fds.pop())
 
 
-def socket_path(system: bool, given: str | None) -> Path:
+def socket_path(system: bool, given: str) -> Path:
     """Where the socket goes: as given, else `STILLVAULT_SOCKET`, else the place where callers look."""
     if given or os.environ.get("STILLVAULT_SOCKET"):
         return Path(given or os.environ["STILLVAULT_SOCKET"]).absolute()

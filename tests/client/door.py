@@ -12,13 +12,13 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stillvault.client import frames, peer
 from stillvault.client.executable import Hasher
 from stillvault.client.listener import Connection, Listener, open_socket
 from stillvault.client.pipes import open_for_value
+from stillvault.client.workers import Workers
 
 VALUE = b"a value that nobody else may get"
 PYTHON = "/usr/bin/python3"  # readable by every account
@@ -57,15 +57,13 @@ class Door:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        pool = ThreadPoolExecutor(2)
         sock, lock = open_socket(self.path, system=self._options["system"])
-        listener = Listener(sock, self._verb, Hasher(), pool, **self._options)
+        listener = Listener(sock, self._verb, Hasher(), Workers(2, "door"), **self._options)
         self._ready.set()
         await self._stop.wait()
         listener.close()
         await asyncio.sleep(0)
         os.close(lock)
-        pool.shutdown()
 
     def _verb(self, connection: Connection, call: frames.Call, fds: list[int]):
         if isinstance(call, frames.Ping):

@@ -1,0 +1,209 @@
+"""`stillvault daemon`: starts everything, says that it is ready, and ends it cleanly.
+
+Before any key is read the process is made unreadable to its own account (no core dumps, no ptrace); it starts no other process
+afterwards. On SIGTERM or SIGINT the callers that wait are withdrawn, every lease is wiped, what is in the outboxes is sent as far
+as two seconds allow, and the socket is removed. A kill leaves nothing secret behind: values, leases and sessions live in memory
+alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec
+
+import msgspec
+
+from stillvault.client import listener
+from stillvault.client.broker import Broker
+from stillvault.client.executable import Hasher
+from stillvault.client.identities import Identities
+from stillvault.client.leasebook import REPORT, LeaseBook
+from stillvault.client.link import Line, Link
+from stillvault.client.peer import has_peer_pidfd, require_peer_pidfd
+from stillvault.client.requester import Requester
+from stillvault.client.standing import Standing
+from stillvault.client.versions import VersionMemory
+from stillvault.client.workers import Workers
+from stillvault.crypto.private import harden_process, memory_kind
+from stillvault.crypto.public import Trust, visible
+from stillvault.protocol.errors import StillvaultError
+from stillvault.protocol.messages import Events
+from stillvault.transport.home import Home
+from stillvault.transport.trust import TrustStore
+
+P = ParamSpec("P")
+log = logging.getLogger("stillvault.daemon")
+
+FIRST_TRY = 5.0  # seconds that the ready line waits for the relay
+GOODBYE = 2.0  # seconds for the outboxes at the end
+RESCAN = 10.0  # seconds between looks for identities that joined
+WORKERS = 6
+DESCRIPTORS = 65536
+
+
+def installed_front() -> tuple[int, int] | None:
+    """(device, inode) of the native front beside this interpreter's scripts. A daemon that is not root may be told another."""
+    path = Path(sysconfig.get_path("scripts")) / "stillvault"
+    if os.geteuid() != 0 and (named := os.environ.get("STILLVAULT_FRONT")):
+        path = Path(named)
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            native = file.read(4) == b"\x7fELF"
+    except OSError:
+        return None
+    # A script runs as its interpreter; only a program of its own can be told from others by its inode.
+    return (status.st_dev, status.st_ino) if native else None
+
+
+def main(home: Home | Path | str | None = None, system: bool = False, socket: str = "", json: bool = False) -> int:
+    """Runs the daemon until it is told to end; returns 0. Raises an error of the tree where it cannot start.
+
+    The ready line is JSON either way; `json` asks for nothing more.
+    """
+    del json
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="stillvault daemon: %(levelname)s: %(message)s")
+    harden_process()
+    if memory_kind() == "plain":
+        log.warning("no locked memory: values could reach the swap; raise LimitMEMLOCK")
+    exact = has_peer_pidfd()
+    if system:
+        require_peer_pidfd()
+    elif not exact:
+        log.warning("this kernel has no SO_PEERPIDFD: callers are told apart by pid, which is weaker")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    place = home if isinstance(home, Home) else Home(home)
+    daemon = partial(_run, place, system=system, socket=socket, exact=exact)
+    try:
+        import uvloop  # a daemon without it is slower, not weaker
+    except ImportError:
+        asyncio.run(daemon())
+    else:
+        uvloop.run(daemon())
+    return 0
+
+
+async def _run(home: Home, *, system: bool, socket: str, exact: bool) -> None:
+    organisation, store = home.organisation(), TrustStore(home)
+    identities = Identities(home, store.pin)
+    identities.load()
+    identities.require_one()
+    standing = Standing(identities)
+    with suppress(StillvaultError):
+        standing.take(store.current(int(time.time())))
+    path = listener.socket_path(system, socket)
+    sock, lock = listener.open_socket(path, system=system)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    workers = Workers(WORKERS, "worker")
+    book = LeaseBook()
+    requester = Requester(standing, store, VersionMemory(home), workers)
+    broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact)
+    links = Links(standing, requester, broker, book, store, Line(organisation.relay, home.ca()))
+    door: listener.Listener | None = None
+    try:
+        await links.start_new()
+        await links.first_try(FIRST_TRY)
+        door = listener.Listener(sock, broker.serve, Hasher(), workers, system=system, exact=exact, front=installed_front())
+        ready = {"v": 1, "event": "ready", "socket": str(path), "relay": links.state()}
+        print(msgspec.json.encode(ready).decode(), flush=True)  # noqa: T201  the ready line is the daemon's one output
+        housekeeping = loop.create_task(links.keep_house())
+        await stop.wait()
+        housekeeping.cancel()
+    finally:
+        if door is not None:
+            door.close()
+            await asyncio.sleep(0)  # cancelled calls withdraw their requests
+            await asyncio.sleep(0)
+        else:
+            sock.close()
+        book.end_all()
+        requester.report_uses(book)
+        await requester.settle(GOODBYE)
+        links.stop()
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+class Links:
+    """The lines of all identities, and what comes in through them, brought to the event loop."""
+
+    def __init__(self, standing: Standing, requester: Requester, broker: Broker, book: LeaseBook, store: TrustStore,
+                 line: Line) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._standing, self._requester, self._broker, self._book = standing, requester, broker, book
+        self._store, self._line = store, line
+
+    async def start_new(self) -> None:
+        """A line for each identity that has none yet."""
+        for subject in self._standing.identities.subjects():
+            if subject not in self._requester.links:
+                link = Link(subject, self._standing.identities, self._store, self._line, on_trust=self._in_loop(self._trust),
+                            on_up=self._in_loop(self._up), on_events=self._in_loop(self._events))
+                self._requester.links[subject] = link
+                link.start()
+
+    async def first_try(self, seconds: float) -> None:
+        """Until every line was tried once, or so long."""
+        end = self._loop.time() + seconds
+        while self._loop.time() < end and not all(link.tried.is_set() for link in self._requester.links.values()):
+            await asyncio.sleep(0.02)
+
+    def state(self) -> str:
+        """`up` when every line stands."""
+        return "up" if all(link.up for link in self._requester.links.values()) else "down"
+
+    def stop(self) -> None:
+        """Listens no more."""
+        for link in self._requester.links.values():
+            link.stop()
+
+    async def keep_house(self) -> None:
+        """Use reports, certificates that run out, identities that joined."""
+        while True:
+            await asyncio.sleep(RESCAN)
+            try:
+                if self._standing.identities.load():
+                    await self.start_new()
+                self._standing.look_again()
+            except StillvaultError as error:
+                log.warning("the identities could not be read again: %s", error)
+            if self._loop.time() % REPORT < RESCAN:
+                self._requester.report_uses(self._book)
+
+    def _in_loop(self, function: Callable[P, None]) -> Callable[P, None]:
+        def later(*args: P.args, **named: P.kwargs) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(partial(function, *args, **named))
+
+        return later
+
+    def _trust(self, trust: Trust) -> None:
+        if self._standing.take(trust):
+            ended = self._book.end_by_roster(self._standing.roster, self._standing.clients, int(time.time()))
+            log.info("roster %d.%d; %d leases ended by it", *trust.pair, ended)
+
+    def _up(self, subject: str) -> None:
+        log.info("%s is signed in at the relay", subject)
+        self._requester.look_at_all(subject)
+        self._requester.check_leases(subject, self._book)
+        self._requester.report_uses(self._book)
+
+    def _events(self, subject: str, events: Events) -> None:
+        self._broker.heard(subject, events)
+

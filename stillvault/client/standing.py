@@ -1,0 +1,115 @@
+"""What the organisation says now: the verified roster, this home's identities under it, and the way from a path to a policy.
+
+Belongs to the event loop. Trust only moves forward; the store that hands it out has verified it and remembers it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import msgspec
+
+from stillvault.client import flow
+from stillvault.client.flow import Client
+from stillvault.client.identities import Identities
+from stillvault.crypto import public
+from stillvault.crypto.public import Trust
+from stillvault.protocol.errors import Forbidden, NoApprover, Refused, StillvaultError, Unavailable
+from stillvault.protocol.objects import RECOVERY_INDEX, Policy, Roster, Secret
+
+log = logging.getLogger("stillvault.daemon")
+
+MAX_ROUTES = 16384  # remembered (path, client) pairs
+
+
+class Standing:
+    """Trust, roster, identities."""
+
+    def __init__(self, identities: Identities) -> None:
+        self.identities = identities
+        self.trust: Trust | None = None
+        self.clients: list[Client] = []
+        self.missing: StillvaultError = Unavailable("no-roster", "the relay has not been reached and no roster is known",
+                                                    "check that the relay runs")
+        self._roster: Roster | None = None
+        self._routes: dict[tuple[str, str], tuple[Client, Policy]] = {}
+
+    @property
+    def roster(self) -> Roster:
+        """The verified roster."""
+        if self._roster is None:
+            raise self.missing
+        return self._roster
+
+    def require(self) -> Trust:
+        """The verified trust, or the reason why there is none."""
+        if self.trust is None:
+            raise self.missing
+        return self.trust
+
+    def take(self, trust: Trust) -> bool:
+        """A newer trust. False where it is not newer."""
+        if self.trust is not None and trust.pair <= self.trust.pair:
+            return False
+        self.trust = trust
+        self._roster = msgspec.json.decode(trust.roster, type=Roster)
+        self.look_again()
+        return True
+
+    def look_again(self) -> None:
+        """The identities under the roster of now: certificates are renewed, revoked, and run out."""
+        self._routes.clear()
+        if self.trust is None:
+            return
+        try:
+            self.clients = self.identities.verified(self.trust, int(time.time()))
+        except StillvaultError as error:
+            self.clients, self.missing = [], error
+
+    def route(self, path: str, wanted: str) -> tuple[Client, Policy]:
+        """Who may ask for a path, and its policy. Raises `Forbidden` out of scope and where no policy covers it."""
+        found = self._routes.get((path, wanted))
+        if found is not None:
+            return found
+        trust = self.require()
+        if not self.clients:
+            raise self.missing
+        client = flow.choose(self.clients, path, wanted)
+        try:
+            policy = flow.decode_policy(trust.select_policy(path))
+        except Refused as error:
+            raise Forbidden(error.code, f"no policy covers {path}",
+                            "an administrator makes one with `stillvault policy set`") from None
+        if len(self._routes) >= MAX_ROUTES:
+            self._routes.clear()
+        self._routes[(path, wanted)] = (client, policy)
+        return client, policy
+
+    def check_open(self, client: Client, path: str, policy: Policy, now: int) -> None:
+        """Whether people could answer at all. Raises `Forbidden` (hold) or `NoApprover`."""
+        trust = self.require()
+        try:
+            people = len({index for index, _, _ in trust.recipients(path, now) if index <= RECOVERY_INDEX})
+        except Refused as error:
+            raise NoApprover(error.code, f"too few people can answer for {path}",
+                             "an administrator must enrol a device") from None
+        flow.check_open(self.roster, client, path, policy, people, now)
+
+    def check_recipients(self, secret: public.Secret, path: str, policy: Policy) -> None:
+        """Whether enough people of the policy can open this sealing of the secret. Raises `NoApprover`."""
+        core = msgspec.json.decode(secret.payload, type=Secret).core
+        devices = {(person.id, device.id) for person in self.roster.people for device in person.devices
+                   if device.expires > time.time()}
+        people = {person for _, person, device in core.recipients if (person, device) in devices and person in policy.people}
+        if len(people) < core.policy.threshold:
+            raise NoApprover("no-approver", f"{path} is sealed to {len(people)} of the {core.policy.threshold} people it needs",
+                             "a sealer re-seals it: `stillvault reseal --needed`")
+
+    def why(self, *, system: bool) -> str:
+        """One line for `whoami`: the grade, and what does not stand."""
+        text = ("every account of this host is told apart by the kernel" if system else
+                "user mode: the daemon runs as the same account as its callers")
+        for subject, error in sorted(self.identities.refusals.items()):
+            text += f"; {subject} does not stand ({error.code})"
+        return text
