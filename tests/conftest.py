@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
+from tests.world import World
+
 ALLOWED = Path(__file__).parent / "allowed-skips.txt"
 _skipped: list[tuple[str, str]] = []
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A running relay on a data directory of its own, without an organisation (tests/world.py)."""
+    root = Path(tempfile.mkdtemp(prefix="sv-"))  # short: a socket's path has 107 bytes
+    made = World(root)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def small(world: World) -> World:
+    """Alice (all roles), Bob (approver), host/db-1 and a policy for prod/** by either of them."""
+    alice = world.create()
+    world.person("bob", "approver")
+    world.client("host/db-1")
+    alice.ok("policy", "set", "prod", "--match", "prod/**", "--people", "alice,bob")
+    return world
 
 
 def _allowed() -> list[tuple[str, str]]:

@@ -53,10 +53,6 @@ class Granted(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     v: int = 1
 
 
-class Done(messages.Message):
-    """An empty answer."""
-
-
 def invite(account: Account, *, kind: str, subject: str, roles: list[str], scopes: list[str], host: str,
            grade: str) -> dict[str, Any]:
     """Opens an invite for half an hour. Returns the join URL, whose fragment is the only copy of the nonce outside."""
@@ -73,7 +69,7 @@ def invite(account: Account, *, kind: str, subject: str, roles: list[str], scope
                               kind="person" if kind == "person" else "client", subject=subject, roles=roles, scopes=scopes,
                               host=host, grade=grade)
     try:
-        account.call("POST", "/v1/invites", body, returns=Done)
+        account.call("POST", "/v1/invites", body, returns=messages.Nothing)
     except BaseException:
         account.home.remove(f"invites/{b64encode(name)}.json")
         raise
@@ -156,7 +152,7 @@ def _confirm_client(account: Account, key: SigningKey, trust: Trust, granted: Gr
     cert = new_cert(account.org, granted.subject, granted.host, enrol.auth, granted.scopes, granted.grade, account.clock())
     signed = sign_cert(key, cert)
     trust.verify_cert(signed, account.clock())
-    account.call("POST", "/v1/clients", messages.NewClient(cert=msgspec.Raw(signed), enrol=b64encode(oid)), returns=Done)
+    account.call("POST", "/v1/clients", messages.NewClient(cert=msgspec.Raw(signed), enrol=b64encode(oid)), returns=messages.Nothing)
     account.home.remove(f"invites/{name}.json")
     return {"confirmed": granted.subject, "kind": "client", "host": granted.host, "grade": granted.grade,
             "scopes": granted.scopes, "cert": b64encode(oid_of(signed)), "expires": cert.expires}
@@ -166,7 +162,7 @@ def _prove(account: Account, name: str, kem_public: str) -> None:
     """Seals 32 random bytes to the joiner's KEM key and wants them back."""
     challenge = secrets.token_bytes(32)
     enc, ct = kem_seal(b64decode(kem_public), proof_info(), challenge)
-    account.call("POST", f"/v1/invites/{name}/challenge", messages.Challenge(enc=b64encode(enc), ct=b64encode(ct)), returns=Done)
+    account.call("POST", f"/v1/invites/{name}/challenge", messages.Challenge(enc=b64encode(enc), ct=b64encode(ct)), returns=messages.Nothing)
     deadline = time.monotonic() + PROOF_WAIT
     while time.monotonic() < deadline:
         for one in pending(account):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
-from stillvault.admin.enrolment import INVITE_LIFE, Done, Invitation
+from stillvault.admin.enrolment import INVITE_LIFE, Invitation
 from stillvault.admin.organisation import PERSON_CERT, DeviceMaterial
 from stillvault.admin.publish import public_key, roster_of
 from stillvault.approver import keyfile
@@ -174,7 +174,7 @@ class Join:
         if self._kem is None or self._state is None:
             raise Refused("enrol", "the relay wants a proof of a key that was never sent")
         opened = self._kem.open(proof_info(), b64decode(challenge.enc), b64decode(challenge.ct))
-        self._relay.call("POST", "/v1/enrol/proof", messages.Proof(proof=b64encode(opened)), returns=Done,
+        self._relay.call("POST", "/v1/enrol/proof", messages.Proof(proof=b64encode(opened)), returns=messages.Nothing,
                          token=self._state.ticket)
 
     def _finish(self, state: messages.EnrolState) -> dict[str, Any]:

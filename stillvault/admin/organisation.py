@@ -60,12 +60,6 @@ PERSON_CERT = "person-cert.json"
 RECOVERY = "recovery.json"
 
 
-class Created(msgspec.Struct):
-    """The relay's word for an organisation that now stands."""
-
-    org_id: str = ""
-
-
 class RecoveryRecord(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """recovery.json: public halves."""
 
@@ -141,7 +135,7 @@ def create(home: Home, *, name: str, url: str, fingerprint: str, setup_token: st
             home.write(RECOVERY, RecoveryRecord(recovery=_recovery(spare)))
         try:
             relay.call("POST", "/v1/setup", messages.Setup(root=msgspec.Raw(root), roster=msgspec.Raw(roster),
-                                                           certs=[msgspec.Raw(cert)]), returns=Created, token=setup_token)
+                                                           certs=[msgspec.Raw(cert)]), returns=messages.Organisation, token=setup_token)
         except (RelayRefused, Refused, Usage):
             _clear(home)
             raise

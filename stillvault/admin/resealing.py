@@ -17,7 +17,6 @@ import msgspec
 from msgspec import UNSET
 
 from stillvault.admin.caller import observed_here
-from stillvault.admin.enrolment import Done
 from stillvault.admin.organisation import PERSON_CERT
 from stillvault.admin.sealing import listed, stale, upload, verified
 from stillvault.approver import device
@@ -209,6 +208,6 @@ def _receipt(account: Account, client: Raised, job: Job, result: str) -> None:
     signed = client.key.sign("receipt", canonical(receipt))
     try:
         body = messages.SignedList(objects=[msgspec.Raw(signed)])
-        account.relay.call("POST", "/v1/receipts", body, returns=Done, token=client.token)
+        account.relay.call("POST", "/v1/receipts", body, returns=messages.Nothing, token=client.token)
     except StillvaultError:
         pass  # the seal stands; the request ends by itself

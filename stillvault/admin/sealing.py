@@ -27,12 +27,6 @@ PAGE = 200
 LAST_SEAL = "last-seal.json"
 
 
-class Latest(messages.Message):
-    """GET /v1/secrets/latest."""
-
-    secret: msgspec.Raw
-
-
 class LastSeal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """last-seal.json: the roster that stood when this sealer sealed last."""
 
@@ -43,7 +37,7 @@ class LastSeal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 def latest(account: Account, path: str) -> bytes | None:
     """The newest signed secret of a path as the relay has it, not verified; None where it knows none."""
     try:
-        return bytes(account.call("GET", f"/v1/secrets/latest?path={path}", returns=Latest).secret)
+        return bytes(account.call("GET", f"/v1/secrets/latest?path={path}", returns=messages.LatestSecret).secret)
     except RelayRefused as error:
         if error.status == 404:
             return None

@@ -13,15 +13,11 @@ import msgspec
 
 from stillvault.crypto.public import b64encode, encode
 from stillvault.protocol.errors import Unavailable
-from stillvault.protocol.messages import Login, Message, Nonce, Session
+from stillvault.protocol.messages import Login, Nonce, Nothing, Session
 from stillvault.transport.home import Home
 from stillvault.transport.http import Relay
 
 MARGIN = 60  # seconds before its end at which a session is no longer used
-
-
-class NoFields(Message):
-    """An empty body."""
 
 
 class Kept(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -36,7 +32,7 @@ class Kept(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 def sign_in(relay: Relay, sign: Callable[[bytes], bytes], *, org: bytes, now: int, person: str = "", device: str = "",
             client: str = "", origin: str = "") -> Session:
     """Signs in as a person's device, or as the client whose certificate has the oid `client`. `sign` wraps a `login`."""
-    nonce = relay.call("POST", "/v1/login/nonce", NoFields(), returns=Nonce).nonce
+    nonce = relay.call("POST", "/v1/login/nonce", Nothing(), returns=Nonce).nonce
     payload = encode({"org": b64encode(org), "origin": origin or relay.origin, "nonce": nonce, "issued": now})
     login = Login(login=msgspec.Raw(sign(payload)), person=person, device=device, client=client)
     session = relay.call("POST", "/v1/login", login, returns=Session)
