@@ -7,8 +7,10 @@ where maturin takes scripts from, and a wheel that does not hold it, or that hol
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ import maturin
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "build" / "stillvault.data" / "scripts"
+
+# Built without isolation, the maturin program lies beside the interpreter and not necessarily on PATH.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 class Incomplete(RuntimeError):
