@@ -8,9 +8,13 @@ use stillvault_core::vectors;
 
 use crate::errors::run;
 
-/// Runs one operation of the vector format: JSON in, JSON out.
+/// Runs one operation of the vector format: JSON in, JSON out; `ValueError` for an unknown one. `panic` panics with the input, for
+/// the test that nothing of it comes out.
 #[pyfunction]
 pub fn run_vector(py: Python<'_>, op: &str, input: &[u8]) -> PyResult<Vec<u8>> {
+    if op == "panic" {
+        return run(py, || std::panic::panic_any(String::from_utf8_lossy(input).into_owned()));
+    }
     let input = run(py, || json::parse_foreign(input))?;
     let result = vectors::run(op, &input).ok_or_else(|| PyValueError::new_err(format!("no operation {op}")))?;
     run(py, || encoding::encode(&result?))
