@@ -110,7 +110,8 @@ class Party:
     def environment(self) -> dict[str, str]:
         """As little as possible, so that nothing of the tester's account leaks in."""
         return {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "HOME": str(self.world.root),
-                "STILLVAULT_HOME": str(self.home), "STILLVAULT_SOCKET": str(self.socket), "PYTHONDONTWRITEBYTECODE": "1", **self.extra}
+                "STILLVAULT_HOME": str(self.home), "STILLVAULT_SOCKET": str(self.socket), "PYTHONDONTWRITEBYTECODE": "1",
+                **self.extra}
 
     def run(self, *arguments: str, stdin: bytes = b"", program: Path = STILLVAULT) -> Done:
         """Runs one command to its end, without a terminal."""
@@ -198,8 +199,9 @@ class World:
 
     def relay_command(self, *arguments: str) -> str:
         """A command of the relay on this data directory, which must end with 0."""
+        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.root), **self.relay_environment}
         done = subprocess.run([str(RELAY), *arguments, "--data", str(self.data)], capture_output=True, timeout=PATIENCE,
-                              check=False, env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.root), **self.relay_environment})
+                              check=False, env=environment)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().strip()
 

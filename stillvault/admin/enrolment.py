@@ -152,9 +152,11 @@ def _confirm_client(account: Account, key: SigningKey, trust: Trust, granted: Gr
     cert = new_cert(account.org, granted.subject, granted.host, enrol.auth, granted.scopes, granted.grade, account.clock())
     signed = sign_cert(key, cert)
     trust.verify_cert(signed, account.clock())
-    account.call("POST", "/v1/clients", messages.NewClient(cert=msgspec.Raw(signed), enrol=b64encode(oid)), returns=messages.Nothing)
+    body = messages.NewClient(cert=msgspec.Raw(signed), enrol=b64encode(oid))
+    account.call("POST", "/v1/clients", body, returns=messages.Nothing)
     account.home.remove(f"invites/{name}.json")
-    return {"confirmed": granted.subject, "kind": "client", "host": granted.host, "grade": granted.grade,
+    return {"confirmed": granted.subject, "kind": "client",
+            "host": granted.host, "grade": granted.grade,
             "scopes": granted.scopes, "cert": b64encode(oid_of(signed)), "expires": cert.expires}
 
 
@@ -162,7 +164,8 @@ def _prove(account: Account, name: str, kem_public: str) -> None:
     """Seals 32 random bytes to the joiner's KEM key and wants them back."""
     challenge = secrets.token_bytes(32)
     enc, ct = kem_seal(b64decode(kem_public), proof_info(), challenge)
-    account.call("POST", f"/v1/invites/{name}/challenge", messages.Challenge(enc=b64encode(enc), ct=b64encode(ct)), returns=messages.Nothing)
+    body = messages.Challenge(enc=b64encode(enc), ct=b64encode(ct))
+    account.call("POST", f"/v1/invites/{name}/challenge", body, returns=messages.Nothing)
     deadline = time.monotonic() + PROOF_WAIT
     while time.monotonic() < deadline:
         for one in pending(account):

@@ -33,8 +33,14 @@ from stillvault.transport.trust import TrustStore, root_name
 WAIT = 20  # seconds of one long poll
 JOINING = "joining.json"
 RETRY = 1.0  # seconds
+PAUSE = 0.1  # seconds
+LATE = 5.0  # seconds that a confirmation may be ahead of its roster
 
 Passphrase = Callable[[], bytes | None]
+
+
+class NotYet(Refused):
+    """The roster does not name this device (yet)."""
 
 
 class Joining(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -99,7 +105,7 @@ class Join:
         """Waits for the confirmation, up to the invite's half hour; returns what was joined."""
         assert self._state is not None  # noqa: S101  `begin` came first
         deadline = time.monotonic() + INVITE_LIFE + 60
-        proved = False
+        proved, late = False, 0.0
         while time.monotonic() < deadline:
             try:
                 state = self._relay.call("GET", f"/v1/enrol?wait={WAIT}", returns=messages.EnrolState, token=self._state.ticket)
@@ -112,10 +118,18 @@ class Join:
                 time.sleep(RETRY)  # the relay may be restarting; the ticket stays good
                 continue
             if state.state == "confirmed":
-                return self._finish(state)
+                try:
+                    return self._finish(state)
+                except NotYet:
+                    # The roster that names us may reach the relay's answers a moment after the confirmation does.
+                    if time.monotonic() > (late := late or time.monotonic() + LATE):
+                        raise
+                    time.sleep(PAUSE)
             if state.state == "expired":
                 self._home.remove(JOINING)
                 raise Expired("invite", "the invite has expired", "ask for a new one")
+            if state.state == "proved":
+                time.sleep(PAUSE)
             if state.state == "challenged" and state.challenge is not UNSET and not proved:
                 self._answer(state.challenge)
                 proved = True
@@ -223,7 +237,7 @@ class Join:
                         self._keep_person_cert(trust, bytes(state.cert))
                     return {"kind": "person", "person": person.id, "device": device.id, "roles": person.roles,
                             "expires": device.expires}
-        raise Refused("enrol", "the relay confirmed, but the roster does not name this device", "ask the administrator to look")
+        raise NotYet("enrol", "the relay confirmed, but the roster does not name this device", "ask the administrator to look")
 
     def _keep_person_cert(self, trust: Trust, signed: bytes) -> None:
         cert = trust.verify_cert(signed, self._now_again())

@@ -122,7 +122,8 @@ def create(home: Home, *, name: str, url: str, fingerprint: str, setup_token: st
     device = material.device(rosters.device_id(first, person, label), label, now)
     whole = msgspec.structs.replace(first, people=[Person(id=person, name=person, roles=list(ROLES), devices=[device])])
     roster = material.auth.sign("roster", canonical(whole))
-    cert = sign_cert(material.auth, new_cert(org, f"person/{person}", _host(), public_key(material.client), ["**"], "user", now))
+    own = new_cert(org, f"person/{person}", device.id, public_key(material.client), ["**"], "user", now)
+    cert = sign_cert(material.auth, own)
     Trust.verify(org, [root], roster, now)
     spare = [KemKey.generate() for _ in range(RECOVERY_KEYS)] if recovery else []
     with home.lock():
@@ -134,8 +135,8 @@ def create(home: Home, *, name: str, url: str, fingerprint: str, setup_token: st
         if spare:
             home.write(RECOVERY, RecoveryRecord(recovery=_recovery(spare)))
         try:
-            relay.call("POST", "/v1/setup", messages.Setup(root=msgspec.Raw(root), roster=msgspec.Raw(roster),
-                                                           certs=[msgspec.Raw(cert)]), returns=messages.Organisation, token=setup_token)
+            body = messages.Setup(root=msgspec.Raw(root), roster=msgspec.Raw(roster), certs=[msgspec.Raw(cert)])
+            relay.call("POST", "/v1/setup", body, returns=messages.Organisation, token=setup_token)
         except (RelayRefused, Refused, Usage):
             _clear(home)
             raise
@@ -160,12 +161,6 @@ def _check_log(log: messages.LogKey, origin: str) -> None:
         raise Usage("public-url", f"the relay calls itself {plain(log.origin)[:80]}, not {host}",
                     "start the relay with --public-url set to the address that everybody uses, and give that as --relay",
                     "--relay")
-
-
-def _host() -> str:
-    """This machine's name within the grammar of ids."""
-    name = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in platform.node().lower())
-    return name.lstrip("._-")[:64] or "localhost"
 
 
 def _recovery(keys: list[KemKey]) -> Recovery:

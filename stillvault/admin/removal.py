@@ -15,11 +15,11 @@ import msgspec
 from stillvault.admin import resealing
 from stillvault.admin import roster as rosters
 from stillvault.admin.organisation import rotate
-from stillvault.admin.publish import admin_key, publish, root_of, roster_of
+from stillvault.admin.publish import admin_key, all_clients, publish, root_of, roster_of
 from stillvault.approver.account import Account
-from stillvault.crypto.public import Trust
+from stillvault.crypto.public import Trust, b64encode, oid_of, payload_of
 from stillvault.protocol.errors import Expired, Forbidden, Usage
-from stillvault.protocol.objects import Roster
+from stillvault.protocol.objects import ClientCert, Roster
 from stillvault.protocol.objects import Secret as SecretPayload
 
 
@@ -66,9 +66,11 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
         raise Forbidden("own-device", "a device cannot remove itself", "let another administrator do it", "WHO")
     going = {one.id for one in found.devices if device in ("", one.id)}
     jobs = resealing.find(account, [], lambda _, __: True)
-    _check_policies(roster, person, device, say)
+    warnings = _check_policies(roster, person, device)
     for job in jobs:
-        _check_secret(roster, job.payload, going, account.clock(), say)
+        warnings += _check_secret(roster, job.payload, going, account.clock())
+    for line in warnings:
+        say(line)
     affected = [one for one in jobs if _concerns(one.payload, going)]
     known = sorted(one.path for one in affected if _opens(one.payload, going))
     record = Removal(person=person, device=device, known=known, paths=sorted(one.path for one in affected))
@@ -84,7 +86,12 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
 
 
 def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
-    edit = rosters.retired(person, device, account.clock())
+    retire = rosters.retired(person, device, account.clock())
+    revoke = rosters.with_revoked(_own_certs(account, person, device))
+
+    def edit(roster: Roster) -> Roster:
+        return revoke(retire(roster))
+
     root = root_of(trust)
     leaving = {key.public for one in rosters.person_of(roster_of(trust), person).devices if device in ("", one.id)
                for key in one.auth}
@@ -98,8 +105,19 @@ def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
     rotate(account, staying, edit)
 
 
-def _check_policies(roster: Roster, person: str, device: str, say: resealing.Say) -> None:
-    """(a), for the policies."""
+def _own_certs(account: Account, person: str, device: str) -> list[str]:
+    """The certificates by which the removed devices seal again: `person/<id>`, with the device as host."""
+    found = []
+    for one in all_clients(account):
+        cert = msgspec.json.decode(payload_of("client-cert", bytes(one.cert)), type=ClientCert)
+        if cert.subject == f"person/{person}" and device in ("", cert.host) and not one.revoked:
+            found.append(b64encode(oid_of(bytes(one.cert))))
+    return found
+
+
+def _check_policies(roster: Roster, person: str, device: str) -> list[str]:
+    """(a), for the policies: raises where one is blocked, returns the warnings."""
+    warnings = []
     for policy in roster.policies:
         if device or person not in policy.people:
             continue
@@ -108,13 +126,14 @@ def _check_policies(roster: Roster, person: str, device: str, say: resealing.Say
             raise Forbidden("removal-blocked", f"policy {policy.id} needs {policy.threshold} people and would keep {left}",
                             f"name another first: stillvault policy set {policy.id} --people ..", "WHO")
         if left == policy.threshold:
-            say(f"warning: policy {policy.id} will need all of its {left} people")
+            warnings.append(f"warning: policy {policy.id} will need all of its {left} people")
+    return warnings
 
 
-def _check_secret(roster: Roster, secret: SecretPayload, going: set[str], now: int, say: resealing.Say) -> None:
+def _check_secret(roster: Roster, secret: SecretPayload, going: set[str], now: int) -> list[str]:
     """(a), for a seal: the people who can still open it must reach its threshold, or it could never be sealed again."""
     if not _opens(secret, going):
-        return
+        return []
     alive = {one.id for person in roster.people if "approver" in person.roles for one in person.devices if now < one.expires}
     people = {person for index, person, device in secret.core.recipients if index <= 127 and device in alive - going}
     if len(people) < secret.core.policy.threshold:
@@ -122,7 +141,8 @@ def _check_secret(roster: Roster, secret: SecretPayload, going: set[str], now: i
                         f"{secret.core.path} needs {secret.core.policy.threshold} people and would keep {len(people)}",
                         f"add an approver to policy {secret.core.policy.id}, then: stillvault reseal {secret.core.path}", "WHO")
     if len(people) == secret.core.policy.threshold:
-        say(f"warning: {secret.core.path} can then be opened by exactly the people that it needs")
+        return [f"warning: {secret.core.path} can then be opened by exactly the people that it needs"]
+    return []
 
 
 def _opens(secret: SecretPayload, going: set[str]) -> bool:

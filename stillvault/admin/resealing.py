@@ -129,7 +129,8 @@ def _raise(account: Account, client: Raised, jobs: Sequence[Job]) -> int:
         job.ephemeral = Ephemeral.generate()
         request = Request(
             org=account.organisation.org_id, id=b64encode(secrets.token_bytes(16)), client=b64encode(client.cert.oid),
-            path=job.path, minimum=job.secret.version, suite="p256", ephemeral=b64encode(job.ephemeral.public), issued=now, expires=now + ttl,
+            path=job.path, minimum=job.secret.version, suite="p256", ephemeral=b64encode(job.ephemeral.public),
+            issued=now, expires=now + ttl,
             window=0, uses=0, roster=trust.pair, purpose="reseal", observed=observed,
             claimed=Claimed(reason="seal again for the devices of the present roster"), log_head=(head[0], b64encode(head[1])))
         job.request = client.key.sign("request", canonical(request))
