@@ -59,7 +59,10 @@ class Call:
 
     def ended(self) -> bool:
         """Waits until the caller closes; true when it said nothing more before."""
-        return self.sock.recv(1) == b""
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True  # it left before it had read all
 
     def close_pipes(self) -> None:
         while self.pipes:

@@ -1,18 +1,24 @@
 //! Starting a program, being told of its end, and standing between it and the terminal.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{AccessFlags, Pid, access};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{AccessFlags, Pid, access, pipe2};
 use zeroize::Zeroizing;
 
+use crate::environment::Environment;
 use crate::fault::{Fault, exit};
 use crate::mask::{Masker, Patterns};
 use crate::signals::Signals;
@@ -23,8 +29,6 @@ const CHUNK: usize = 64 * 1024;
 /// What is told of a command: so many arguments, each so many characters.
 const CLAIMED_ARGUMENTS: usize = 40;
 const CLAIMED_CHARACTERS: usize = 200;
-
-type Environment = Vec<(OsString, OsString)>;
 
 /// The command as the people asked will see it, under "The caller says": escaped, and cut with a sign where it is long.
 pub fn claimed(command: &[OsString]) -> Vec<String> {
@@ -37,21 +41,19 @@ pub fn claimed(command: &[OsString]) -> Vec<String> {
 }
 
 /// Finds the program as the child's `PATH` would, so that nobody is asked for a command that cannot be run.
-pub fn check(program: &OsStr, path: Option<&OsStr>) -> Result<(), Fault> {
-    let mut there = false;
-    let candidates: Vec<std::path::PathBuf> = if program.as_bytes().contains(&b'/') {
+pub fn find(program: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Fault> {
+    let candidates: Vec<PathBuf> = if program.as_bytes().contains(&b'/') {
         vec![program.into()]
+    } else if program.is_empty() {
+        Vec::new()
     } else {
         std::env::split_paths(path.unwrap_or(OsStr::new("/bin:/usr/bin"))).map(|directory| directory.join(program)).collect()
     };
-    for candidate in candidates.iter().filter(|_| !program.is_empty()) {
-        if access(candidate, AccessFlags::X_OK).is_ok() && candidate.is_file() {
-            return Ok(());
-        }
-        there |= candidate.exists();
+    if let Some(found) = candidates.iter().find(|file| access(*file, AccessFlags::X_OK).is_ok() && file.is_file()) {
+        return Ok(found.clone());
     }
     let name = program.to_string_lossy();
-    if there {
+    if candidates.iter().any(|file| file.exists()) {
         let fault =
             Fault::failed("not-executable", format!("{name} cannot be executed; nobody was asked"), "look at its permissions");
         return Err(fault.with_exit(exit::NOT_EXECUTABLE));
@@ -61,50 +63,45 @@ pub fn check(program: &OsStr, path: Option<&OsStr>) -> Result<(), Fault> {
     Err(fault.with_exit(exit::NOT_FOUND))
 }
 
-fn command(words: &[OsString], environment: Environment) -> Result<Command, Fault> {
-    let Some((program, arguments)) = words.split_first() else {
-        return Err(Fault::usage("there is no command", "stillvault run -- CMD"));
-    };
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment);
-    Ok(command)
-}
-
-fn not_started(program: Option<&OsString>, problem: &std::io::Error) -> Fault {
-    let name = program.map(|program| program.to_string_lossy()).unwrap_or_default();
-    match problem.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOENT) => Fault::failed("not-found", format!("there is no command {name}"), "").with_exit(exit::NOT_FOUND),
-        Some(Errno::E2BIG) => {
+fn not_started(file: &Path, problem: Errno) -> Fault {
+    let (name, why) = (file.display(), problem.desc());
+    match problem {
+        Errno::ENOENT => Fault::failed("not-found", format!("there is no command {name}"), "").with_exit(exit::NOT_FOUND),
+        Errno::E2BIG => {
             let message = "the environment is larger than the kernel gives to a program";
             Fault::failed("environment", message, "ask for fewer or smaller secrets at once").with_exit(exit::TOOL_FAILED)
         }
-        Some(Errno::EACCES | Errno::ENOEXEC | Errno::EISDIR | Errno::EPERM) => {
-            Fault::failed("not-executable", format!("{name} cannot be executed: {problem}"), "").with_exit(exit::NOT_EXECUTABLE)
+        Errno::EACCES | Errno::ENOEXEC | Errno::EISDIR | Errno::EPERM | Errno::ELIBBAD => {
+            Fault::failed("not-executable", format!("{name} cannot be executed: {why}"), "").with_exit(exit::NOT_EXECUTABLE)
         }
-        _ => Fault::failed("start", format!("{name} could not be started: {problem}"), "").with_exit(exit::TOOL_FAILED),
+        _ => Fault::failed("start", format!("{name} could not be started: {why}"), "").with_exit(exit::TOOL_FAILED),
     }
 }
 
 /// Becomes the command. Comes back only with the reason why not.
-pub fn become_it(words: &[OsString], environment: Environment) -> Fault {
-    match command(words, environment) {
-        Ok(mut command) => not_started(words.first(), &command.exec()),
-        Err(fault) => fault,
-    }
+pub fn become_it(file: &Path, words: &[OsString], environment: &Environment) -> Fault {
+    let mut command = Command::new(file);
+    command.arg0(words.first().map_or(OsStr::new(""), |word| word)).args(words.iter().skip(1));
+    command.env_clear().envs(environment.iter());
+    not_started(file, command.exec().raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw))
 }
 
 /// Runs the command with its output masked, tells it of signals, and gives its exit status as a shell does.
-pub fn run_masked(words: &[OsString], environment: Environment, patterns: &Patterns, signals: &Signals) -> Result<u8, Fault> {
-    let mut command = command(words, environment)?;
-    let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    // The command holds a copy of every value: gone as soon as the child has its own.
-    drop(command);
-    let mut child = spawned.map_err(|problem| not_started(words.first(), &problem))?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+pub fn run_masked(
+    file: &Path,
+    words: &[OsString],
+    environment: Environment,
+    patterns: &Patterns,
+    signals: &Signals,
+) -> Result<u8, Fault> {
+    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+    let pid = spawn(file, words, &environment, [&stdout, &stderr], signals)?;
+    // The child has its own copy; ours is wiped, and the pipes end when the child's ends do.
+    drop((environment, stdout, stderr));
     std::thread::scope(|scope| {
-        let out = scope.spawn(|| stdout.map_or(Ok(()), |from| pump(from, std::io::stdout(), patterns)));
-        let err = scope.spawn(|| stderr.map_or(Ok(()), |from| pump(from, std::io::stderr(), patterns)));
-        let status = attend(&mut child, signals)?;
+        let out = scope.spawn(|| pump(out, std::io::stdout(), patterns));
+        let err = scope.spawn(|| pump(err, std::io::stderr(), patterns));
+        let status = attend(pid, signals)?;
         for stream in [out, err] {
             let pumped = stream.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")));
             pumped.map_err(|problem| {
@@ -117,19 +114,56 @@ pub fn run_masked(words: &[OsString], environment: Environment, patterns: &Patte
     })
 }
 
+fn pipe() -> Result<(File, OwnedFd), Fault> {
+    let ends = pipe2(OFlag::O_CLOEXEC).map_err(|e| tool_failed("a pipe for the output cannot be made", &e.desc()))?;
+    Ok((File::from(ends.0), ends.1))
+}
+
+/// Starts the child with the mask of signals that our caller set, and with the default for SIGPIPE, which Rust ignores.
+fn spawn(
+    file: &Path,
+    words: &[OsString],
+    environment: &Environment,
+    output: [&OwnedFd; 2],
+    signals: &Signals,
+) -> Result<Pid, Fault> {
+    let prepare = || {
+        let mut actions = PosixSpawnFileActions::init()?;
+        for (number, descriptor) in (1..).zip(output) {
+            actions.add_dup2(descriptor.as_raw_fd(), number)?;
+        }
+        let mut attributes = PosixSpawnAttr::init()?;
+        attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+        attributes.set_sigdefault(&[Signal::SIGPIPE].into_iter().collect())?;
+        attributes.set_sigmask(signals.before())?;
+        Ok((actions, attributes))
+    };
+    let (actions, attributes) = prepare().map_err(|e: Errno| tool_failed("the command could not be prepared", &e.desc()))?;
+    // Words of a command line hold no zero byte, and values were looked at: nothing is left out here.
+    let arguments: Vec<CString> = words.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
+    let settings: Vec<Zeroizing<CString>> = environment.settings();
+    let settings: Vec<&CStr> = settings.iter().map(|setting| setting.as_c_str()).collect();
+    posix_spawn(file, &actions, &attributes, &arguments, &settings).map_err(|problem| not_started(file, problem))
+}
+
+fn tool_failed(what: &str, why: &dyn std::fmt::Display) -> Fault {
+    Fault::system(what, why).with_exit(exit::TOOL_FAILED)
+}
+
 /// Waits for the child and passes signals on. One that the terminal sent reached the child already: it is in the same group.
-fn attend(child: &mut Child, signals: &Signals) -> Result<u8, Fault> {
-    let failed = |what: &str, why: &dyn std::fmt::Display| Fault::system(what, why).with_exit(exit::TOOL_FAILED);
-    let pid = i32::try_from(child.id()).map(Pid::from_raw).map_err(|problem| failed("pid", &problem))?;
+fn attend(pid: Pid, signals: &Signals) -> Result<u8, Fault> {
     loop {
-        if let Some(status) = child.try_wait().map_err(|problem| failed("the command was lost from sight", &problem))? {
-            let signalled = status.signal().and_then(|number| u8::try_from(number).ok());
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            return Ok(code.unwrap_or(exit::SIGNAL + signalled.unwrap_or(0)));
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(u8::try_from(code).unwrap_or(exit::ERROR)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => {
+                return Ok(exit::SIGNAL + u8::try_from(signal as i32).unwrap_or(0));
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(problem) => return Err(tool_failed("the command was lost from sight", &problem.desc())),
         }
         match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(problem) => return Err(failed("poll", &problem.desc())),
+            Err(problem) => return Err(tool_failed("poll", &problem.desc())),
         }
         while let Some(came) = signals.next() {
             if came.signal != Signal::SIGCHLD && came.from_process {

@@ -4,8 +4,10 @@
 //! `sv://PATH` is a reference; one that begins `sv://` and is not a path is refused rather than passed on.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use zeroize::Zeroizing;
 
 use crate::args::Run;
 use crate::ask::Delivered;
@@ -114,20 +116,43 @@ impl Plan {
     }
 
     /// The environment with its values. A value that no variable can hold is refused with the reason.
-    pub fn fill(self, values: &[Delivered]) -> Result<Vec<(OsString, OsString)>, Fault> {
-        let mut environment = Vec::with_capacity(self.settings.len());
+    pub fn fill(self, values: &[Delivered]) -> Result<Environment, Fault> {
+        let mut environment = Environment(Vec::with_capacity(self.settings.len()));
         for (name, setting) in self.settings {
             let value = match setting {
-                Setting::Plain(value) => value,
+                Setting::Plain(value) => value.into_vec(),
                 Setting::Secret(index) => {
                     let bytes = values.get(index).map_or(&[][..], |delivered| delivered.value.bytes());
                     check_value(&name, bytes)?;
-                    OsString::from_vec(bytes.to_vec())
+                    bytes.to_vec()
                 }
             };
-            environment.push((name, value));
+            environment.0.push((name, Zeroizing::new(value)));
         }
         Ok(environment)
+    }
+}
+
+/// An environment with its values. Wiped when dropped.
+pub struct Environment(Vec<(OsString, Zeroizing<Vec<u8>>)>);
+
+impl Environment {
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), OsStr::from_bytes(value)))
+    }
+
+    /// `NAME=value`, as execve(2) takes it. What our own environment held has no zero byte, and values were looked at.
+    pub fn settings(&self) -> Vec<Zeroizing<CString>> {
+        let setting = |(name, value): &(OsString, Zeroizing<Vec<u8>>)| {
+            // One allocation of the final size, handed on and not copied.
+            let mut bytes = Vec::with_capacity(name.len() + value.len() + 2);
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(b'=');
+            bytes.extend_from_slice(value);
+            CString::new(bytes).ok().map(Zeroizing::new)
+        };
+        self.0.iter().filter_map(setting).collect()
     }
 }
 

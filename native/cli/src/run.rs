@@ -11,14 +11,14 @@ use crate::{ask, child, environment, listing, text};
 pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
     let plan = environment::Plan::collect(wanted, std::env::vars_os())?.prune();
     let program = wanted.command.first().cloned().unwrap_or_default();
-    child::check(&program, plan.plain("PATH"))?;
+    let file = child::find(&program, plan.plain("PATH"))?;
     if wanted.dry_run {
         return listing::dry_run(&plan.paths, Some(&plan), format);
     }
     if plan.paths.is_empty() {
         text::note("stillvault: no reference in the environment, so nobody is asked\n");
         let environment = plan.fill(&[])?;
-        return Err(child::become_it(&wanted.command, environment));
+        return Err(child::become_it(&file, &wanted.command, &environment));
     }
     let answer = ask::ask(&plan.paths, Some(&wanted.command), &wanted.question, format)?;
     let after = |fault: Fault| fault.with_exit(exit::TOOL_FAILED);
@@ -32,7 +32,8 @@ pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
     drop(answer.values);
     answer.core_files.restore().map_err(after)?;
     if wanted.no_masking {
-        return Err(child::become_it(&wanted.command, environment));
+        answer.signals.release().map_err(after)?;
+        return Err(child::become_it(&file, &wanted.command, &environment));
     }
-    child::run_masked(&wanted.command, environment, &patterns, &answer.signals)
+    child::run_masked(&file, &wanted.command, environment, &patterns, &answer.signals)
 }

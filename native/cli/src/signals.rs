@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::fault::{Fault, exit};
@@ -25,6 +25,8 @@ pub struct Came {
 /// The signals of this process, held back and readable, until this is dropped or another program takes over.
 pub struct Signals {
     descriptor: SignalFd,
+    /// What was held back before: what a child gets, and what another program in our place gets.
+    before: SigSet,
 }
 
 impl Signals {
@@ -32,10 +34,21 @@ impl Signals {
     pub fn hold() -> Result<Self, Fault> {
         let mut set: SigSet = TOLD.into_iter().collect();
         set.add(Signal::SIGCHLD);
-        set.thread_block().map_err(|e| Fault::system("signals cannot be held back", e.desc()))?;
+        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+        let before = before.map_err(|e| Fault::system("signals cannot be held back", e.desc()))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let descriptor = SignalFd::with_flags(&set, flags).map_err(|e| Fault::system("signalfd", e.desc()))?;
-        Ok(Self { descriptor })
+        Ok(Self { descriptor, before })
+    }
+
+    /// The mask of this process as its caller set it.
+    pub fn before(&self) -> &SigSet {
+        &self.before
+    }
+
+    /// Takes signals as before, for a program that takes our place.
+    pub fn release(self) -> Result<(), Fault> {
+        self.before.thread_set_mask().map_err(|e| Fault::system("signals cannot be taken again", e.desc()))
     }
 
     /// The next signal that came, if one did. What the caller had set to be ignored stays ignored.
