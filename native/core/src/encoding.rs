@@ -186,11 +186,15 @@ fn write_text(text: &str, out: &mut Vec<u8>) -> Result<()> {
     // The two escapes that are left once control characters are refused.
     text::check_visible(text)?;
     out.push(b'"');
-    for byte in text.bytes() {
-        if byte == b'"' || byte == b'\\' {
-            out.push(b'\\');
+    if text.bytes().any(|byte| byte == b'"' || byte == b'\\') {
+        for byte in text.bytes() {
+            if byte == b'"' || byte == b'\\' {
+                out.push(b'\\');
+            }
+            out.push(byte);
         }
-        out.push(byte);
+    } else {
+        out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
     Ok(())

@@ -39,6 +39,9 @@ fn is_hidden(c: char) -> bool {
 /// # Errors
 /// `char`.
 pub fn check_visible(text: &str) -> Result<()> {
+    if text.bytes().all(|b| (0x20..0x7F).contains(&b)) {
+        return Ok(());
+    }
     match text.chars().find(|&c| is_hidden(c)) {
         Some(c) => Err(Refusal::new(Code::Char, format!("hidden character U+{:04X}", u32::from(c)))),
         None => Ok(()),
@@ -135,16 +138,20 @@ pub fn b64decode(text: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The value of each byte of the alphabet; 64 for any other.
+#[allow(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "`at` is below 64, and the compiler runs this")]
+const SIX_BITS: [u8; 256] = {
+    let mut table = [64; 256];
+    let mut at = 0;
+    while at < 64 {
+        table[ALPHABET[at] as usize] = at as u8;
+        at += 1;
+    }
+    table
+};
+
 fn six_bits(byte: u8) -> Option<u32> {
-    let value = match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
+    SIX_BITS.get(usize::from(byte)).filter(|&&six| six < 64).map(|&six| u32::from(six))
 }
 
 #[cfg(test)]
