@@ -1,6 +1,7 @@
 //! Private keys as opaque objects: they sign and open, their `repr` shows the kind alone, their memory is wiped.
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use stillvault_core::error::{Code, Refusal};
 use stillvault_core::hpke::{self, DiffieHellman as _, KemPublic};
 use stillvault_core::keys::{self, Alg};
@@ -49,8 +50,9 @@ impl SigningKey {
         &self.0.key().public
     }
 
-    fn secret_bytes(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
-        run(py, || Ok(self.0.secret_bytes().to_vec()))
+    fn secret_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let secret = run(py, || Ok(self.0.secret_bytes()))?;
+        Ok(PyBytes::new(py, &secret))
     }
 
     fn sign(&self, py: Python<'_>, name: &str, payload: &[u8]) -> PyResult<Vec<u8>> {
@@ -103,12 +105,14 @@ impl KemKey {
         self.0.public().as_bytes()
     }
 
-    fn secret_bytes(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
-        run(py, || Ok(self.0.to_bytes()?.to_vec()))
+    fn secret_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let secret = run(py, || self.0.to_bytes())?;
+        Ok(PyBytes::new(py, secret.as_ref()))
     }
 
-    fn open(&self, py: Python<'_>, info: &[u8], enc: &[u8], ct: &[u8]) -> PyResult<Vec<u8>> {
-        run(py, || Ok(hpke::open(&self.0, info, enc, ct)?.to_vec()))
+    fn open<'py>(&self, py: Python<'py>, info: &[u8], enc: &[u8], ct: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let opened = run(py, || hpke::open(&self.0, info, enc, ct))?;
+        Ok(PyBytes::new(py, opened.as_ref()))
     }
 
     #[expect(clippy::unused_self, reason = "that is the point")]

@@ -1,6 +1,6 @@
 //! A secret's plaintext as an opaque object. It goes out by [`Value::write_fd`]; [`Value::reveal`] alone makes Python bytes of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -13,23 +13,35 @@ use crate::descriptors::{random_text, read_into, write_all, write_at_once};
 use crate::errors::{keep, run};
 
 /// A secret's plaintext in secret memory, wiped on drop. Empty after `wipe`, or once a lease has taken it over.
+///
+/// The lock is held for a look at the pointer alone: a write that waits for its reader must not make `length` wait, which holds
+/// the interpreter that the reader may need.
 #[pyclass(frozen, module = "stillvault._native")]
-pub struct Value(Mutex<Option<value::Value>>);
+pub struct Value(Mutex<Option<Arc<value::Value>>>);
 
 impl Value {
     /// A value of the core.
     pub fn new(value: value::Value) -> Self {
-        Self(Mutex::new(Some(value)))
+        Self(Mutex::new(Some(Arc::new(value))))
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Arc<value::Value>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the value.
     pub fn with<T>(&self, look: impl FnOnce(&value::Value) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        look(self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().ok_or_else(gone)?)
+        let value = self.slot().clone().ok_or_else(gone)?;
+        look(&value)
     }
 
-    /// Takes the value out; what is left is empty.
+    /// Takes the value out; what is left is empty. Refused while it is being written.
     pub fn take(&self) -> Result<value::Value, Refusal> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(gone)
+        let value = self.slot().take().ok_or_else(gone)?;
+        Arc::try_unwrap(value).map_err(|value| {
+            *self.slot() = Some(value);
+            Refusal::new(Code::Memory, "the value is being written")
+        })
     }
 }
 
@@ -88,8 +100,9 @@ impl Value {
         keep(|| self.with(|value| Ok(PyBytes::new(py, value.expose()?))))
     }
 
+    /// Wiped now, or when a write that is under way has ended.
     fn wipe(&self) {
-        drop(self.take());
+        drop(self.slot().take());
     }
 
     #[expect(clippy::unused_self, reason = "that is the point")]
