@@ -1,7 +1,7 @@
 """All wiring: the parts of a relay made from its settings, and the ASGI application over them.
 
-`start` opens what is there or makes it (database, log key, TLS), `application` turns the route table into handlers behind the edge,
-`stop` ends who waits and folds the database. Nothing else in the package makes a part.
+`start` opens what is there or makes it (database, log key, TLS), `application` turns the route table into handlers behind the
+edge, `stop` ends who waits and folds the database. Nothing else in the package makes a part.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Backup, restore, doctor: the plain versions.
 
-A backup is one tar file: a consistent copy of the database (SQLite's online backup, never `cp`) and the relay's keys. It holds no
-plaintext and no key that opens a secret, and no usable bearer; it does hold the relay's TLS and log keys, so keep it as you keep those.
+A backup is one tar file: a consistent copy of the database (SQLite's online backup, never `cp`) and the relay's keys. It
+holds no plaintext and no key that opens a secret, and no usable bearer; it does hold the relay's TLS and log keys, so keep it
+as you keep those.
 """
 
 from __future__ import annotations
@@ -129,9 +130,12 @@ Check = Callable[[Settings], str]
 def doctor(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     """(what was looked at, whether it is well, what was found or what to do), one a check."""
     checks: tuple[tuple[str, Check], ...] = (
-        ("directory", _look_at_directory), ("database", _look_at_database), ("log", _look_at_log), ("certificate", _look_at_certificate),
+        ("directory", _look_at_directory),
+        ("database", _look_at_database),
+        ("log", _look_at_log),
+        ("certificate", _look_at_certificate),
         ("disk", _look_at_disk),
-    )  # fmt: skip
+    )
     for name, check in checks:
         try:
             yield name, True, check(settings)

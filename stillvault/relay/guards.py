@@ -1,7 +1,7 @@
 """Who may call a route. Deny by default: every route names one `Rule`, and a route without one cannot be built.
 
-A bearer is looked up by its hash, and what it stands for is checked at each call against the roster of this moment: a person who was
-dropped, a device that ended, a client that was revoked is out at once, whatever their session says.  # C7, C16, N9
+A bearer is looked up by its hash, and what it stands for is checked at each call against the roster of this moment: a person
+who was dropped, a device that ended, a client that was revoked is out at once, whatever their session says.  # C7, C16, N9
 """
 
 from __future__ import annotations

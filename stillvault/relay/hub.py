@@ -1,5 +1,5 @@
-"""Wakes who waits. It carries no content: the events are rows of the store, read again by cursor, so that a wake-up that gets lost
-on a dead connection loses nothing.
+"""Wakes who waits. It carries no content: the events are rows of the store, read again by cursor, so that a wake-up that gets
+lost on a dead connection loses nothing.
 
 A topic is an audience of the event feed (`person/alice`, `client/<key>`, `people`, `all`) or one enrolment (`enrol/<invite>`).
 Belongs to the loop's thread.

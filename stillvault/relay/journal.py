@@ -1,7 +1,7 @@
 """The relay's own log: one JSON line an event on stderr. It names what happened and where, never what a request said.
 
-An error is written as its type and the place in our code; its text may hold bytes of a request, so it stays out (C13). Equal lines are
-held back for a while, so that a flood of connections cannot fill a disk with complaints (R11).
+An error is written as its type and the place in our code; its text may hold bytes of a request, so it stays out (C13). Equal
+lines are held back for a while, so that a flood of connections cannot fill a disk with complaints (R11).
 """
 
 from __future__ import annotations

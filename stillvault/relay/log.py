@@ -1,8 +1,8 @@
 """The transparency log: RFC 6962 hashing, C2SP tlog-tiles, checkpoints as Ed25519 signed notes. Arithmetic and formats alone.
 
-The tree is known by the roots of its complete subtrees: `node(level, position)` is the root of the 2^level leaves that begin at
-position * 2^level. Where they are kept is the caller's business (store/tree.py). The log key signs sizes and root hashes; it opens
-nothing, and a copy of it can only lie about the log, which clients and approvers find by comparing heads.
+The tree is known by the roots of its complete subtrees: `node(level, position)` is the root of the 2^level leaves that begin
+at position * 2^level. Where they are kept is the caller's business (store/tree.py). The log key signs sizes and root hashes;
+it opens nothing, and a copy of it can only lie about the log, which clients and approvers find by comparing heads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ ED25519_NOTE = b"\x01"
 
 
 def complete_subtrees(start: int, end: int) -> list[tuple[int, int]]:
-    """The (level, position) of the complete subtrees that make up the leaves [start, end), in order. `start` is aligned to them."""
+    """The (level, position) of the complete subtrees that make up the leaves [start, end), in order. `start` is aligned to
+    them."""
     parts: list[tuple[int, int]] = []
     while start < end:
         level = (end - start).bit_length() - 1
@@ -84,7 +85,8 @@ class LogKey:
 
 
 def load_or_make_seed(path: Path) -> bytes:
-    """The seed of the log key from a file of mode 0600; a fresh one at first start. Losing it means a new root for the organisation."""
+    """The seed of the log key from a file of mode 0600; a fresh one at first start. Losing it means a new root for the
+    organisation."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except FileExistsError:

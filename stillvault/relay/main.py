@@ -1,7 +1,7 @@
 """The command line of the appliance: serve, setup-url, fingerprint, health, backup, restore, doctor, config.
 
-Data goes to stdout, everything else to stderr. A setting or file that is refused ends with 78 and says where, which rule, and the fix;
-wrong usage ends with 2; a relay that cannot be reached with 14. `--format json` gives one object with "v": 1.
+Data goes to stdout, everything else to stderr. A setting or file that is refused ends with 78 and says where, which rule, and
+the fix; wrong usage ends with 2; a relay that cannot be reached with 14. `--format json` gives one object with "v": 1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What the relay answers when it says no: application/problem+json with a stable code (RFC 9457).
 
-A problem is chosen from `PROBLEMS`, or it is the code of a failed check of the protocol (`Refused`). It names the field, the rule
-and the remedy in the relay's own words. It never repeats a byte of the request, and never shows where in the code it arose.  # C13
+A problem is chosen from `PROBLEMS`, or it is the code of a failed check of the protocol (`Refused`). It names the field, the
+rule and the remedy in the relay's own words. It never repeats a byte of the request, and never shows where in the code it
+arose.  # C13
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A route without a rule cannot be written down here; a controller that is not her
 that a route takes: any other is refused.
 """
 
+# ruff: noqa: E501  one line a route, so that the eye can compare them
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable

@@ -1,10 +1,11 @@
 """The server: uvicorn's HTTP parser under deadlines and caps of our own, TLS 1.3, and an end that waits for nobody.
 
-* Headers whole within `header_seconds`, a body within `body_seconds`, a kept connection silent for at most `idle_seconds`: a partial
-  header holds a place no longer than that (R10).
+* Headers whole within `header_seconds`, a body within `body_seconds`, a kept connection silent for at most `idle_seconds`: a
+  partial header holds a place no longer than that (R10).
 * A cap on connections, and one a peer. At a cap the connection that has been silent for longest gives way (R11).
 * What cannot be parsed gets one plain answer when it is the first on its connection, else the connection ends.
-* SIGTERM or SIGINT: no new connections, `on_stop` (which ends streams and long polls), at most 4 seconds for what is under way.
+* SIGTERM or SIGINT: no new connections, `on_stop` (which ends streams and long polls), at most 4 seconds for what is under
+  way.
 
 The exit status after a signal is 0: stopping is what was asked for.
 """

@@ -2,10 +2,10 @@
 
     flags > STILLVAULT_RELAY_* > DIR/config.toml > the defaults below
 
-`STILLVAULT_RELAY_LIMITS_PROMPTS_PER_HOUR` is `limits.prompts_per_hour`. Any variable may end in `_FILE` and then names a file that
-holds the value; use that for `setup_token`. An unknown name, anywhere, is an error that says what was meant. A bad setting ends
-the program with 78 (EX_CONFIG) and names the file, the line, the rule and the fix. docs/configuration.md lists all of it, and a
-test holds the two equal.
+`STILLVAULT_RELAY_LIMITS_PROMPTS_PER_HOUR` is `limits.prompts_per_hour`. Any variable may end in `_FILE` and then names a file
+that holds the value; use that for `setup_token`. An unknown name, anywhere, is an error that says what was meant. A bad
+setting ends the program with 78 (EX_CONFIG) and names the file, the line, the rule and the fix. docs/configuration.md lists
+all of it, and a test holds the two equal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """TLS: an internal CA made at first start, and a leaf for the relay's own names; or a certificate that the operator brings.
 
-Clients pin the CA's fingerprint, so the CA lives for ten years and is never replaced by itself. The leaf lives for a year and is made
-anew at start when a quarter of that is left, or when its names changed. TLS 1.3 and nothing else.
+Clients pin the CA's fingerprint, so the CA lives for ten years and is never replaced by itself. The leaf lives for a year and
+is made anew at start when a quarter of that is left, or when its names changed. TLS 1.3 and nothing else.
 """
 
 from __future__ import annotations

@@ -114,9 +114,14 @@ def _take(tx: Transaction, call: Call, standing: Standing, asked: Sequence[Asked
         moving.move(tx, old, Event("newer-request", now))
     first = fresh[0]
     card = limits.Card(
-        card_of(first.said), call.who.key, _identity(call.who.key, first.said.observed), first.cert.subject, first.said.purpose,
-        [one.said.path for one in fresh], bool(getattr(store.cert(db, first.cert.oid), "trusted", 0)),
-    )  # fmt: skip
+        card_of(first.said),
+        call.who.key,
+        _identity(call.who.key, first.said.observed),
+        first.cert.subject,
+        first.said.purpose,
+        [one.said.path for one in fresh],
+        bool(getattr(store.cert(db, first.cert.oid), "trusted", 0)),
+    )
     settings = call.relay.settings.limits
     limits.check(tx, settings, card, now)
     told: set[str] = set()
@@ -133,18 +138,48 @@ def _add(tx: Transaction, call: Call, one: Asked, card: limits.Card, *, moved: b
     threshold = one.secret.core.policy.threshold
     people = limits.askable(tx, call.relay.settings.limits, one.people, card.card, threshold, now)
     row = StoredRequest(
-        oid=one.oid, client=one.cert.oid, key=call.who.key, subject=one.cert.subject, id=said.id, path=said.path, purpose=said.purpose,
-        identity=card.identity, observed=_observed(said), card=card.card, secret=one.secret_oid, state="pending", threshold=threshold,
-        deny=one.deny, people=one.people, asked=people, handed=0, created=now, expires=said.expires, lease_ends=0, signed=one.signed,
-    )  # fmt: skip
+        oid=one.oid,
+        client=one.cert.oid,
+        key=call.who.key,
+        subject=one.cert.subject,
+        id=said.id,
+        path=said.path,
+        purpose=said.purpose,
+        identity=card.identity,
+        observed=_observed(said),
+        card=card.card,
+        secret=one.secret_oid,
+        state="pending",
+        threshold=threshold,
+        deny=one.deny,
+        people=one.people,
+        asked=people,
+        handed=0,
+        created=now,
+        expires=said.expires,
+        lease_ends=0,
+        signed=one.signed,
+    )
     if not requests.add(tx.connection, row):
         raise ProblemError("conflict", "the client used this request id before", "id")
     core = one.secret.core
     tx.leaf(
-        "requested", one.cert.subject, now, oid=one.oid, request=one.oid, secret=said.path, version=core.version, host=one.cert.host,
-        uid=seen.uid, user=seen.user, exe=seen.exe, chain=[ancestor.exe for ancestor in seen.chain], window=said.window,
-        people=f"0/{threshold}", outcome="reseal" if said.purpose == "reseal" else "",
-    )  # fmt: skip
+        "requested",
+        one.cert.subject,
+        now,
+        oid=one.oid,
+        request=one.oid,
+        secret=said.path,
+        version=core.version,
+        host=one.cert.host,
+        uid=seen.uid,
+        user=seen.user,
+        exe=seen.exe,
+        chain=[ancestor.exe for ancestor in seen.chain],
+        window=said.window,
+        people=f"0/{threshold}",
+        outcome="reseal" if said.purpose == "reseal" else "",
+    )
     for person in people:
         # A prompt that only moved makes no second alert (section 9).
         tx.event(f"person/{person}", "prompt", now, request=one.oid, path=said.path, state="moved" if moved else "")

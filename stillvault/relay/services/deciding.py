@@ -1,6 +1,7 @@
 """Decisions: approve, deny, freeze. An approve brings releases; a deny or freeze is a signature and nothing else.
 
-Everything here is checked again by the client before it opens a release: the relay only keeps what cannot help from getting that far.
+Everything here is checked again by the client before it opens a release: the relay only keeps what cannot help from getting
+that far.
 """
 
 from __future__ import annotations
@@ -145,8 +146,8 @@ def _move(tx: Transaction, row: StoredRequest, item: objects.Item, verified: Ver
 
 
 def _hold(tx: Transaction, call: Call, row: StoredRequest, verified: Verified, now: int) -> None:
-    """A freeze that took effect holds the client until it ends, be the request pending or handed out; and three denied cards in an
-    hour do, each of them signed by a person: nobody else can freeze an honest client (P6)."""
+    """A freeze that took effect holds the client until it ends, be the request pending or handed out; and three denied cards
+    in an hour do, each of them signed by a person: nobody else can freeze an honest client (P6)."""
     said = verified.said
     if said.verdict == "freeze":
         counted.add_hold(tx.connection, row.subject, min(said.expires, now + LONGEST_HOLD), verified.oid)

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import secrets as randomness
 from collections.abc import Sequence
+from typing import Literal, cast
 
 from msgspec.structs import replace
 
 from stillvault.crypto import public
 from stillvault.protocol import messages, objects
-from stillvault.protocol.errors import Refused
 from stillvault.relay.context import Call, Principal, Relay
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.services.sign_in import TOKEN_BYTES, oid
@@ -37,9 +37,24 @@ async def invite(call: Call, body: messages.NewInvite) -> None:
     _check_terms(body)
     now = call.now
     new = StoredInvite(
-        oid(body.invite), body.kind, body.subject, body.roles, body.scopes, body.host, body.grade, now,
-        now + call.relay.settings.limits.invite_seconds, call.who.actor, "open", None, None, None, None, "", None,
-    )  # fmt: skip
+        oid(body.invite),
+        body.kind,
+        body.subject,
+        body.roles,
+        body.scopes,
+        body.host,
+        body.grade,
+        now,
+        now + call.relay.settings.limits.invite_seconds,
+        call.who.actor,
+        "open",
+        None,
+        None,
+        None,
+        None,
+        "",
+        None,
+    )
     bearer = oid(body.bearer_hash)
 
     def change(tx: Transaction) -> None:
@@ -74,17 +89,28 @@ def listed(relay: Relay, now: int) -> list[messages.Invite]:
 
 
 def _line(one: StoredInvite, now: int) -> messages.Invite:
-    state = _state(one, now)
     line = messages.Invite(
-        public.b64encode(one.invite), "person" if one.kind == "person" else "client", one.subject, one.roles, one.scopes, one.host,
-        one.grade, one.created, one.expires, state, proof=one.proof,  # type: ignore[arg-type]  # a CHECK of the table
-    )  # fmt: skip
+        invite=public.b64encode(one.invite),
+        kind="person" if one.kind == "person" else "client",
+        subject=one.subject,
+        roles=one.roles,
+        scopes=one.scopes,
+        host=one.host,
+        grade=one.grade,
+        created=one.created,
+        expires=one.expires,
+        state=_state(one, now),
+        proof=one.proof,
+    )
     return replace(line, enrol=raw(one.enrol)) if one.enrol else line
 
 
-def _state(one: StoredInvite, now: int) -> str:
+State = Literal["open", "joined", "challenged", "proved", "confirmed", "cancelled", "expired"]
+
+
+def _state(one: StoredInvite, now: int) -> State:
     over = one.expires <= now and one.state in ("open", "joined", "challenged", "proved")
-    return "expired" if over else one.state
+    return "expired" if over else cast(State, one.state)  # the table's CHECK
 
 
 async def challenge(call: Call, body: messages.Challenge) -> None:
@@ -159,27 +185,26 @@ async def prove(call: Call, body: messages.Proof) -> None:
 
 
 async def state(call: Call, wait: float) -> messages.EnrolState:
-    """Where this enrolment stands; waits up to `wait` seconds for it to move."""
-    relay = call.relay
-    before = _mine(call.who)
-    with relay.hub.listen([topic(before.invite)]) as bell:
+    """Where this enrolment stands; waits up to `wait` seconds while there is nothing for the joiner to do."""
+    relay, invite = call.relay, _mine(call.who).invite
+    ends = relay.clock() + wait
+    with relay.hub.listen([topic(invite)]) as bell:
         while True:
             bell.clear()
-            found = invites.by_invite(relay.reader, before.invite)
+            found = invites.by_invite(relay.reader, invite)
             if found is None:
                 raise ProblemError("unknown")
             now = relay.clock()
-            if _state(found, now) not in ("joined", "challenged") or found.challenge_enc != before.challenge_enc or wait <= 0:
+            if _state(found, now) not in ("joined", "proved") or now >= ends or relay.hub.closed:
                 return _answer(relay, found, now)
-            started = now
-            if not await relay.hub.wait(bell, wait):
-                wait = 0
-            else:
-                wait -= relay.clock() - started
+            await relay.hub.wait(bell, ends - now)
 
 
 def _answer(relay: Relay, found: StoredInvite, now: int) -> messages.EnrolState:
-    answer = messages.EnrolState(_state(found, now))  # type: ignore[arg-type]  # never `open` once there is a ticket
+    state = _state(found, now)
+    if state == "open":
+        raise LookupError("a ticket exists, so somebody joined")
+    answer = messages.EnrolState(state)
     if found.challenge_enc and found.challenge_ct:
         answer = replace(answer, challenge=messages.Challenge(found.challenge_enc, found.challenge_ct))
     if found.state == "confirmed" and relay.organisation.standing:

@@ -1,8 +1,8 @@
 """The one event feed, by cursor: as long poll for clients, as a stream (SSE) for people.
 
-A cursor is the id of the last event that somebody has. Whoever comes back with an old cursor gets what was missed; nothing depends on
-a connection that lives. Both ways ask the guard again before they give anything out, so that a revoked client or an ended session
-hears nothing more (C20), and both end at once when the relay stops.
+A cursor is the id of the last event that somebody has. Whoever comes back with an old cursor gets what was missed; nothing
+depends on a connection that lives. Both ways ask the guard again before they give anything out, so that a revoked client or
+an ended session hears nothing more (C20), and both end at once when the relay stops.
 """
 
 from __future__ import annotations

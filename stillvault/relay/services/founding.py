@@ -49,8 +49,7 @@ async def found(call: Call, root: bytes, roster: bytes, certs: Sequence[bytes]) 
         for person in standing.roster.people:
             tx.leaf("enrolled", "setup", now, oid=standing.trust.oid, people=person.id, outcome="confirmed")
 
-    await relay.writer.write(change)
-    relay.organisation.replace(standing)
+    await relay.writer.write(change, on_durable=lambda _: relay.organisation.replace(standing))
     return standing.pin
 
 
@@ -85,9 +84,8 @@ async def publish(call: Call, body: messages.Publish) -> messages.Trust:
             enrolment.confirm(tx, confirmed, cert, call.who.actor, now)
         _move_requests(tx, standing, now)
 
-    await relay.writer.write(change)
-    relay.organisation.replace(standing)
-    relay.hub.wake(["all"])  # whoever lost the right to listen is asked again now, against the new roster  # C20
+    # Whoever waits is woken by the event to `all`, after the standing changed, and asked again for the right to listen.  # C20
+    await relay.writer.write(change, on_durable=lambda _: relay.organisation.replace(standing))
     return standing.wire
 
 

@@ -1,8 +1,9 @@
-"""Prompt limits (threats, "Prompt bombing"): what may reach a person's screen. They count cards, per measured identity, which is the
-client, the uid and the executable, so that one bad program does not exhaust a host. An approved card gives its budget back.
+"""Prompt limits (threats, "Prompt bombing"): what may reach a person's screen. They count cards, per measured identity, which
+is the client, the uid and the executable, so that one bad program does not exhaust a host. An approved card gives its budget
+back.
 
-The approver's device has limits of its own, because this relay may be hostile. A refusal here is one number in the audit log, not a
-row: `suppressed`.
+The approver's device has limits of its own, because this relay may be hostile. A refusal here is one number in the audit log,
+not a row: `suppressed`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A stored request moves: the life-cycle table says where to, this module does what it says, in the caller's transaction.
 
-Every move is a compare-and-set with its log leaf beside it. The effects that the table names are carried out here and nowhere else.
+Every move is a compare-and-set with its log leaf beside it. The effects that the table names are carried out here and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -177,7 +178,8 @@ def _purge(step: _Step) -> None:
         step.leaf("lease-ended", outcome=step.event.kind)
 
 
-# `keep` is done by keeping the vote; `hold` by the decision's use case, which knows its end; `late`, `repeat`, `stranger` do nothing.
+# `keep` is done by keeping the vote; `hold` by the decision's use case, which knows its end; `late`, `repeat`, `stranger` do
+# nothing.
 _EFFECTS: dict[str, Callable[[_Step], None]] = {
     "hand-over": _hand_over,
     "withdraw": _prompts("withdrawn", ""),

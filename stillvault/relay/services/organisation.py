@@ -1,7 +1,7 @@
 """The organisation that this relay serves: its root chain and roster, verified, and what follows from them at a moment.
 
-The relay verifies what it takes, as everybody does who relies on it; its own checks save people from noise and decide nothing that
-an approver or a client does not check again. `Standing` never changes: a new roster makes a new one.
+The relay verifies what it takes, as everybody does who relies on it; its own checks save people from noise and decide nothing
+that an approver or a client does not check again. `Standing` never changes: a new roster makes a new one.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Standing:
         return msgspec.json.decode(self.trust.select_policy(path), type=objects.Policy)
 
     def answerers(self, secret: objects.Secret, purpose: str, now: int) -> list[str]:
-        """Who can decide a request for this secret: rostered approvers of the policy that counts, with a recipient of their own on
-        a device in date and of the policy's tier (7.3; for a reseal those of `core.policy`, section 6)."""
+        """Who can decide a request for this secret: rostered approvers of the policy that counts, with a recipient of their
+        own on a device in date and of the policy's tier (7.3; for a reseal those of `core.policy`, section 6)."""
         policy = secret.core.policy if purpose == "reseal" else self.policy(secret.core.path)
         found: list[str] = []
         for person in policy.people:

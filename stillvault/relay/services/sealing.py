@@ -22,7 +22,8 @@ PAGE = 200
 async def store(call: Call, body: messages.NewSecret) -> messages.Stored:
     """Takes a sealed secret.
 
-    1. signature of a rostered sealer, who is the one that calls; form; ciphertext; policy and recipients of the present roster (5.6)
+    1. signature of a rostered sealer, who is the one that calls; form; ciphertext; policy and recipients of the present
+       roster (5.6)
     2. version and revision follow the newest of the path, and `previous` is its oid
     3. requests for the path: approvals of the older one are void, leases are purged (section 9)
     """
@@ -80,7 +81,8 @@ def _follow(
     new_content: bool,
     now: int,
 ) -> None:
-    """A pending request goes on with the newer seal. A value that was handed out is called back only when there is a newer value."""
+    """A pending request goes on with the newer seal. A value that was handed out is called back only when there is a newer
+    value."""
     if request.state != "pending":
         if new_content:
             moving.move(tx, request, Event("newer-version", now))

@@ -1,7 +1,7 @@
 """From verified bytes to typed objects, in the one place where the relay reads what was signed.
 
-`read` takes payloads that the core returned from a verification. `claimed` reads what a wrapper says before anybody verified it, for
-routing alone: which certificate, which request, whose device.
+`read` takes payloads that the core returned from a verification. `claimed` reads what a wrapper says before anybody verified
+it, for routing alone: which certificate, which request, whose device.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Setup tokens, login nonces and sessions: only their hashes, and each use of a single-use one is one DELETE that counts rows (C8)."""
+"""Setup tokens, login nonces and sessions: only their hashes, and each use of a single-use one is one DELETE that counts rows
+(C8)."""
 
 from __future__ import annotations
 

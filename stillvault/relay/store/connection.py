@@ -1,8 +1,8 @@
 """Opening the database, hardened. apsw brings a current SQLite with it: distribution builds before 3.51.3 have the WAL-reset bug.
 
-Every connection: no trust in the schema's own functions and views (B12), cells checked as they are read (B2, B13), deleted content
-overwritten (B1), no memory map, a size cap on every value. The writer's alone may write, with synchronous=FULL: a row that was
-acknowledged survives power loss. Readers are query_only.
+Every connection: no trust in the schema's own functions and views (B12), cells checked as they are read (B2, B13), deleted
+content overwritten (B1), no memory map, a size cap on every value. The writer's alone may write, with synchronous=FULL: a row
+that was acknowledged survives power loss. Readers are query_only.
 """
 
 from __future__ import annotations

@@ -34,6 +34,9 @@ _COLUMNS = (
 )
 
 
+_OPEN = "'open', 'joined', 'challenged', 'proved'"
+
+
 def _row(row: tuple[object, ...] | None) -> StoredInvite | None:
     if row is None:
         return None
@@ -106,7 +109,7 @@ def confirm(db: Connection, invite: bytes, now: int, expires: int, cert: bytes |
 
 
 def cancel(db: Connection, invite: bytes) -> bool:
-    query = "UPDATE invites SET state = 'cancelled' WHERE invite = ? AND state IN ('open', 'joined', 'challenged', 'proved') RETURNING 1"
+    query = f"UPDATE invites SET state = 'cancelled' WHERE invite = ? AND state IN ({_OPEN}) RETURNING 1"  # noqa: S608
     return db.execute(query, (invite,)).fetchone() is not None
 
 

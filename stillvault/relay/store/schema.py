@@ -1,8 +1,8 @@
 """Numbered migrations, and a schema that is exactly ours or refused.
 
-`PRAGMA user_version` is the number of the last migration. A database of a newer program is refused and not touched (B14). At every
-start the whole schema is compared with the one that the migrations make: an added trigger, view, table or index is named, and the
-relay does not start (B12).
+`PRAGMA user_version` is the number of the last migration. A database of a newer program is refused and not touched (B14). At
+every start the whole schema is compared with the one that the migrations make: an added trigger, view, table or index is
+named, and the relay does not start (B12).
 """
 
 from __future__ import annotations

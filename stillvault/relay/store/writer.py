@@ -1,8 +1,9 @@
 """The one writer: a thread that takes what waits, commits it together, and only then says so.
 
-A use case is a function of a `Transaction`. What waits when the thread comes round becomes one `BEGIN IMMEDIATE .. COMMIT`, so that
-many callers share one sync of the disk. Each use case has a savepoint of its own: when it raises, only its own changes are undone,
-and its caller gets the error. Callers are resumed after COMMIT and never before: nothing is acknowledged that power loss could take.
+A use case is a function of a `Transaction`. What waits when the thread comes round becomes one `BEGIN IMMEDIATE .. COMMIT`,
+so that many callers share one sync of the disk. Each use case has a savepoint of its own: when it raises, only its own
+changes are undone, and its caller gets the error. Callers are resumed after COMMIT and never before: nothing is acknowledged
+that power loss could take.
 
 A disk that is full refuses new work (`storage-full`), yet essential writes (denials, cancels, receipts) may use the reserve that
 space.py keeps. A disk that fails otherwise stops all writing: an error of fsync must never be retried into success.  # R3
@@ -34,6 +35,7 @@ class _Job(Generic[T]):
     use_case: Callable[[Transaction], T]
     future: asyncio.Future[T]
     essential: bool
+    on_durable: Callable[[T], None] | None
     result: Any = None
     error: BaseException | None = None
 
@@ -57,8 +59,13 @@ class Writer:
         """The disk failed: nothing is written any more until the relay is started again."""
         return self._failed
 
-    async def write(self, use_case: Callable[[Transaction], T], *, essential: bool = False) -> T:
+    async def write(
+        self, use_case: Callable[[Transaction], T], *, essential: bool = False, on_durable: Callable[[T], None] | None = None
+    ) -> T:
         """Runs `use_case` in a transaction and returns its result once that is durable.
+
+        `on_durable` is called on the loop before anybody is woken, and also when the caller has gone meanwhile: it is for what
+        memory must know as soon as the disk does.
 
         Raises:
             ProblemError: `storage-full`, `storage-failed`, and whatever the use case raises.
@@ -66,7 +73,7 @@ class Writer:
         if not essential:
             self._space.require_room()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(use_case, future, essential))
+        self._jobs.put(_Job(use_case, future, essential, on_durable))
         return await future
 
     async def close(self) -> None:
@@ -158,6 +165,9 @@ class Writer:
         return set()
 
     def _resume(self, batch: list[_Job[Any]], topics: set[str]) -> None:
+        for job in batch:
+            if job.error is None and job.on_durable is not None:
+                job.on_durable(job.result)
         for job in batch:
             if job.future.done():
                 continue  # its caller has gone; what it did stands
