@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from tests.front.conftest import Front
-from tests.front.standin import Call
+from tests.front.standin import Call, pack
 
 
 def test_one_line_at_once(front: Front) -> None:
@@ -27,6 +27,28 @@ def test_one_line_at_once(front: Front) -> None:
     assert re.fullmatch(r"waiting for alice, bob: code 012345, 0 of 2, \d+h\d\dm left", first)
     assert ", 1 of 2, " in second
     assert "\x1b" not in ended.err
+
+
+def test_news_that_come_together(front: Front) -> None:
+    """Several frames in one piece, and one frame in many."""
+
+    def script(call: Call) -> None:
+        call.put([b"value"])
+        facts = [{"path": "a", "version": 1, "revision": 0, "length": 5, "from": "release", "window": 0, "left": 0}]
+        pending = {"event": "pending", "asked": ["alice"], "needed": 2, "expires": 4000000000}
+        news = b"".join(pack({**pending, "approved": people}) for people in (0, 1))
+        call.sock.sendall(news + pack({"event": "delivered", "values": facts}))
+
+    with front.daemon(script):
+        ended = front("read", "sv://a")
+    assert (ended.out, len(ended.err.splitlines())) == (b"value", 2)
+
+    def slowly(call: Call) -> None:
+        for byte in pack({"event": "error", "code": "denied", "exit": 10, "message": "", "remedy": ""}):
+            call.sock.sendall(bytes([byte]))
+
+    with front.daemon(slowly):
+        assert front("read", "sv://a").exit == 10
 
 
 def test_events_in_json(front: Front) -> None:

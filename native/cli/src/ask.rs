@@ -129,11 +129,15 @@ fn wait(daemon: &mut Daemon, signals: &Signals, patience: Option<u64>, format: F
         if !spoken {
             continue;
         }
-        let Some(frame) = daemon.take()? else { continue };
-        match frame.get("event").and_then(Json::as_str) {
-            Some("pending") => waiting.pending(frame),
-            Some("delivered") => return Ok(frame),
-            _ => return Err(refusal(&frame)),
+        // One read may bring several frames: all of them are looked at before the socket is waited for again.
+        let mut next = daemon.take()?;
+        while let Some(frame) = next {
+            match frame.get("event").and_then(Json::as_str) {
+                Some("pending") => waiting.pending(frame),
+                Some("delivered") => return Ok(frame),
+                _ => return Err(refusal(&frame)),
+            }
+            next = daemon.whole()?;
         }
     }
 }

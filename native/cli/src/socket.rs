@@ -141,7 +141,8 @@ impl Daemon {
         self.whole()
     }
 
-    fn whole(&mut self) -> Result<Option<Frame>, Fault> {
+    /// The next frame that is here already.
+    pub fn whole(&mut self) -> Result<Option<Frame>, Fault> {
         let Some(length) = self.received.first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_be_bytes(*length) as usize;
         if length > MAX_FRAME {
