@@ -143,6 +143,11 @@ def _deny(row: Row, event: Event) -> Row:
     return replace(row, approvals=_without(row.approvals, event.person), denied=row.denied | {event.person})
 
 
+def _deny_after_hand_over(row: Row, event: Event) -> Row:
+    """Who had approved when the releases went out stays on record."""
+    return replace(row, denied=row.denied | {event.person})
+
+
 def _drop(row: Row, event: Event) -> Row:
     return replace(row, people=row.people - {event.person}, approvals=_without(row.approvals, event.person))
 
@@ -174,8 +179,8 @@ TABLE: tuple[Line, ...] = (
     Line(("handed",), "receipt", "delivered", ("delete-releases", "lease"), _result("delivered")),
     Line(("handed",), "receipt", "failed", ("delete-releases", "alarm"), _result("failed")),
     Line(("handed",), "receipt", "failed", ("delete-releases",), _result("discarded")),
-    Line(_AFTER, "deny", "revoked", _REVOKE, _may_deny, _deny),
-    Line(_AFTER, "freeze", "revoked", _REVOKE, _may_deny, _deny),
+    Line(_AFTER, "deny", "revoked", _REVOKE, _may_deny, _deny_after_hand_over),
+    Line(_AFTER, "freeze", "revoked", _REVOKE, _may_deny, _deny_after_hand_over),
     Line(_AFTER, "roster-drops", "revoked", _REVOKE, _had_approved, _drop_after_hand_over),
     Line(_AFTER, "roster-drops", None, (), change=_drop_after_hand_over),
     Line(_AFTER, "client-revoked", "revoked", _REVOKE),

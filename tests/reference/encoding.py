@@ -68,7 +68,8 @@ def check_form(value: Any, depth: int = 1) -> None:
         return
     if isinstance(value, dict):
         for name, item in value.items():
-            if not isinstance(name, str) or not NAME.match(name):
+            check_form(name, depth + 1)
+            if not NAME.match(name):
                 raise Refused("field", "a field name outside [a-z][a-z0-9_]*")
             check_form(item, depth + 1)
         return
@@ -92,9 +93,9 @@ def _no_float(text: str) -> Any:
 
 
 def parse_json(raw: bytes) -> Any:
-    """JSON with the numbers of section 2. Says nothing yet about form."""
+    """JSON with the numbers of section 2. Says nothing yet about form: a raw control character is left to `check_form`."""
     try:
-        return json.loads(raw.decode(), parse_int=_integer, parse_float=_no_float, parse_constant=_no_float)
+        return json.loads(raw.decode(), strict=False, parse_int=_integer, parse_float=_no_float, parse_constant=_no_float)
     except RecursionError as error:
         raise Refused("depth", "more than 16 levels") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -106,9 +107,9 @@ def decode(raw: bytes, limit: int) -> dict[str, Any]:
     if len(raw) > limit:
         raise Refused("size", f"more than {limit} bytes")
     value = parse_json(raw)
-    if not isinstance(value, dict):
-        raise Refused("json", "the outermost value is not an object")
     check_form(value)
+    if not isinstance(value, dict):
+        raise Refused("field", "the outermost value is not an object")
     if encode(value) != raw:
         raise Refused("canonical", "the bytes are not those of the canonical form")
     return value

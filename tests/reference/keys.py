@@ -24,6 +24,7 @@ ALGORITHMS = ("ed25519", "es256", "webauthn-es256")
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 SHA256 = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 USER_PRESENT, USER_VERIFIED, BACKUP_ELIGIBLE, BACKED_UP = 0x01, 0x04, 0x08, 0x10  # WebAuthn 6.1
+ATTESTED, EXTENDED = 0x40, 0x80  # more follows the 37 bytes
 
 
 def check_public(alg: str, public: bytes) -> None:
@@ -130,6 +131,7 @@ def _verify_webauthn(key: dict[str, Any], challenge: bytes, signature: dict[str,
     if "auth_data" not in signature or "client_data" not in signature:
         raise Refused("field", "an assertion carries both")
     raw_client, auth = unb64(signature["client_data"]), unb64(signature["auth_data"])
+    _ecdsa(unb64(key["public"]), auth + sha256(raw_client), unb64(signature["sig"]))
     client = _client_data(raw_client)
     if client.get("type") != "webauthn.get":
         raise Refused("client-data", "not an assertion")
@@ -139,16 +141,17 @@ def _verify_webauthn(key: dict[str, Any], challenge: bytes, signature: dict[str,
         raise Refused("origin")
     if client.get("crossOrigin", False) is not False:
         raise Refused("cross-origin")
-    if len(auth) < 37 or auth[:32] != sha256(key["rp_id"].encode()):
+    flags = auth[32] if len(auth) >= 37 else 0
+    if len(auth) < 37 or (len(auth) > 37 and not flags & (ATTESTED | EXTENDED)):
+        raise Refused("client-data", "authenticator data of another length")
+    if auth[:32] != sha256(key["rp_id"].encode()):
         raise Refused("rp-id")
-    flags = auth[32]
     if not flags & USER_PRESENT or not flags & USER_VERIFIED:
         raise Refused("flags", "user present and verified, both")
     if bool(flags & BACKUP_ELIGIBLE) != key["backup"]:
         raise Refused("backup", "not as enrolled")
     if flags & BACKED_UP and not flags & BACKUP_ELIGIBLE:
         raise Refused("backup", "backed up though it cannot be")
-    _ecdsa(unb64(key["public"]), auth + sha256(raw_client), unb64(signature["sig"]))
 
 
 def sign(alg: str, secret: bytes, type_text: str, payload: bytes) -> dict[str, Any]:
@@ -165,11 +168,14 @@ def sign(alg: str, secret: bytes, type_text: str, payload: bytes) -> dict[str, A
 def assert_webauthn(
     secret: bytes, type_text: str, payload: bytes, *, rp_id: str, origin: str, backup: bool, **changes: Any
 ) -> dict[str, Any]:
-    """The entry that a passkey gives. `changes` spoil one part each: `flags`, or any field of the client data."""
+    """The entry that a passkey gives. `changes` spoil one part each: `flags`, `auth`, `raw` (the bytes of the client data),
+    or any field of the client data."""
     flags = changes.pop("flags", USER_PRESENT | USER_VERIFIED | (BACKUP_ELIGIBLE if backup else 0))
     data = {"type": "webauthn.get", "challenge": b64(object_id(type_text, payload)), "origin": origin, "crossOrigin": False}
-    raw_client = json.dumps({name: item for name, item in {**data, **changes}.items() if item is not None}).encode()
-    auth = sha256(rp_id.encode()) + bytes([flags]) + bytes(4)
+    auth = changes.pop("auth", sha256(rp_id.encode()) + bytes([flags]) + bytes(4))
+    raw = changes.pop("raw", None)
+    fields = {name: item for name, item in {**data, **changes}.items() if item is not None}
+    raw_client = json.dumps(fields).encode() if raw is None else raw
     return {
         "alg": "webauthn-es256",
         "key": key_hint(public_of("es256", secret)),

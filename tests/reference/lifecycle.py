@@ -16,7 +16,7 @@ END = ["delete-releases", "withdraw"]  # of every way out of `pending` but the h
 
 def released(row: Row) -> bool:
     """`approved*`: the client has the releases and has not said what came of them."""
-    return row["state"] == "approved" or (row["state"] == "expired" and row["handed"])
+    return bool(row["state"] == "approved" or (row["state"] == "expired" and row["handed"]))
 
 
 def move(row: Row, state: str, *effects: str) -> list[str]:

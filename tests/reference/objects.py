@@ -137,9 +137,7 @@ def deny_key(value: Any) -> None:
 
 
 def kem(value: Any) -> None:
-    fields(suite=text, public=raw())(value)
-    if value["suite"] != "p256":  # 3: `mlkem768p256` is reserved; nothing may be sealed to it yet
-        raise Refused("suite", "not a suite of this version")
+    fields(suite=one_of("p256"), public=raw())(value)  # 3: `mlkem768p256` is reserved; nothing may be sealed to it yet
     keys.check_public("p256", unb64(value["public"]))
 
 

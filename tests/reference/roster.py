@@ -171,8 +171,6 @@ def check_roster(roster: dict[str, Any]) -> None:
         check_policy(policy, "roster-invalid")
         if not set(policy["people"]) <= approvers:
             raise Refused("roster-invalid", "a policy names somebody who is no approver")
-        if policy["window"] > LONGEST_WINDOW or policy["ttl"] > LONGEST_TTL:
-            raise Refused("roster-invalid", "window or ttl too long")
 
 
 def recovery_keys(policies: list[dict[str, Any]]) -> list[str]:
@@ -191,6 +189,8 @@ def check_policy(policy: dict[str, Any], code: str) -> None:
     people = policy["people"]
     if len(set(people)) != len(people) or not 1 <= policy["threshold"] <= len(people) <= MOST_PEOPLE:
         raise Refused(code, "1 <= threshold <= people <= 127")
+    if policy["window"] > LONGEST_WINDOW or policy["ttl"] > LONGEST_TTL:
+        raise Refused(code, "window or ttl too long")
     if "recovery" in policy:
         keys = policy["recovery"]["keys"]
         if not 2 <= policy["recovery"]["threshold"] <= len(keys) <= MOST_PEOPLE:

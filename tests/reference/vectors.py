@@ -24,6 +24,13 @@ from .encoding import (
 Input = dict[str, Any]
 
 
+def _bytes(text: str, length: int) -> bytes:
+    raw = unb64(text)
+    if len(raw) != length:
+        raise Refused("field", f"not {length} bytes")
+    return raw
+
+
 def _trust(given: Input) -> roster.Trust:
     return roster.verify(given["pin"], given["roots"], given["roster"], given["now"], given.get("seen"))
 
@@ -90,7 +97,7 @@ def _keys(given: Input) -> Any:
 
 def _payload(given: Input) -> Any:
     core = seal.check_core(given["core"])
-    return {"data": b64(seal.open_payload(core, unb64(given["dek"]), unb64(given["ciphertext"])))}
+    return {"data": b64(seal.open_payload(core, _bytes(given["dek"], 32), unb64(given["ciphertext"])))}
 
 
 def _stanza(given: Input) -> Any:
@@ -99,11 +106,12 @@ def _stanza(given: Input) -> Any:
 
 
 def _join(given: Input) -> Any:
-    return {"secret": b64(shares.join([(index, unb64(share)) for index, share in given["shares"]]))}
+    return {"secret": b64(shares.join([(index, _bytes(share, 32)) for index, share in given["shares"]]))}
 
 
 def _share(given: Input) -> Any:
-    shares.check(unb64(given["salt"]), given["index"], unb64(given["share"]), unb64(given["commitment"]))
+    salt, share, commitment = (_bytes(given[name], 32) for name in ("salt", "share", "commitment"))
+    shares.check(salt, given["index"], share, commitment)
     return {}
 
 

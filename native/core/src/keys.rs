@@ -159,10 +159,40 @@ fn verify(algorithm: &'static dyn VerificationAlgorithm, public: &[u8], message:
     UnparsedPublicKey::new(algorithm, public).verify(message, sig).map_err(|_| no_signature("it does not verify"))
 }
 
-/// Verifies an Ed25519 signature: 64 bytes, `s` reduced.
+/// The y of the points of small order, little-endian: 0, 1, -1, and the two of order 8. Under such a key one signature is good
+/// for many messages, and anyone can make it.
+const SMALL_ORDER: [[u8; 32]; 5] = [
+    [0; 32],
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [
+        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
+    ],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05,
+        0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa,
+        0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+];
+
+/// Whether the bytes name a point of small order, or name any point by a y that is not reduced (there are 19 such y).
+fn is_weak(point: &[u8]) -> bool {
+    let Ok(mut y) = <[u8; ED25519_PUBLIC]>::try_from(point) else { return true };
+    y[31] &= 0x7f; // the sign of x
+    let unreduced = y[31] == 0x7f && y[1..31].iter().all(|&byte| byte == 0xff) && y[0] >= 0xed;
+    unreduced || SMALL_ORDER.contains(&y)
+}
+
+/// Verifies an Ed25519 signature: 64 bytes, `s` reduced, neither the key nor R of small order.
 pub(crate) fn verify_ed25519(public: &[u8], message: &[u8], sig: &[u8]) -> Result<()> {
     if public.len() != ED25519_PUBLIC || sig.len() != RAW_SIGNATURE {
         return Err(no_signature("an ed25519 key has 32 bytes, its signature 64"));
+    }
+    if is_weak(public) || is_weak(sig.split_at(ED25519_PUBLIC).0) {
+        return Err(no_signature("a point of small order"));
     }
     verify(&ED25519, public, message, sig)
 }
