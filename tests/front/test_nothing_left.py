@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import socket
-import struct
 import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.front.standin import Call
 
 NOBODY = 65534
 # Everything by which bytes leave a process for a file, another process or its arguments.
-CALLS = "execve,execveat,write,pwrite64,writev,pwritev,sendto,sendmsg,sendfile,splice,openat,open,creat,link,linkat,rename,renameat2"
+CALLS = "execve,execveat,write,pwrite64,writev,pwritev,sendto,sendmsg,sendfile,splice,openat,open,creat,link,linkat,renameat2"
 
 
 def traced(front: Front, *words: str) -> list[str]:
@@ -63,8 +64,7 @@ def test_the_value_is_in_no_frame(front: Front) -> None:
 
 
 def peer(call: Call) -> int:
-    pid, _, _ = struct.unpack("iII", call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid
+    return int.from_bytes(call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
 
 
 def test_others_of_the_account_cannot_look_inside(front: Front) -> None:  # L11
@@ -76,7 +76,7 @@ def test_others_of_the_account_cannot_look_inside(front: Front) -> None:  # L11
         call.deliver({"a": VALUE})
 
     front.place.chmod(0o755)
-    nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    nobody: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     with front.daemon(script):
         front.socket.chmod(0o666)
         words = ["run", "--env", "A=sv://a", "--", "sh", "-c", "echo ready; read x"]

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import urllib.parse
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,7 +52,7 @@ def test_own_settings_do_not_reach_the_child(front: Front) -> None:
     assert {"KEPT", "A"} <= names
 
 
-FORMS = {
+FORMS: dict[str, Callable[[bytes], bytes]] = {
     "raw": lambda v: v,
     "base64": base64.b64encode,
     "base64 url": base64.urlsafe_b64encode,
@@ -106,7 +107,8 @@ def test_masking_does_not_depend_on_the_pieces(front: Front, data: st.DataObject
 
 
 def test_without_masking_the_command_takes_our_place(front: Front) -> None:
-    with front.holding(a=b"value-a"), front.start("run", "--no-masking", "--env", "A=sv://a", "--", "sh", "-c", 'echo $$ "$A"') as process:
+    words = ["run", "--no-masking", "--env", "A=sv://a", "--", "sh", "-c", 'echo $$ "$A"']
+    with front.holding(a=b"value-a"), front.start(*words) as process:
         out, _ = process.communicate(timeout=30)
     assert out == f"{process.pid} value-a\n".encode()
 
@@ -120,14 +122,15 @@ def test_the_child_inherits_ordinary_limits(front: Front) -> None:
 
     for flags in ([], ["--no-masking"]):
         with front.holding(a=b"value-a"):
-            ended = front("run", *flags, "--env", "A=sv://a", "--", "sh", "-c", "ulimit -c; grep -E 'SigBlk|SigIgn' /proc/self/status",
-                          preexec_fn=limit)
+            script = "ulimit -c; grep -E 'SigBlk|SigIgn' /proc/self/status"
+            ended = front("run", *flags, "--env", "A=sv://a", "--", "sh", "-c", script, preexec_fn=limit)
         limit_, _, held, _, ignored = ended.out.split()
         # Above 31: glibc's posix_spawn leaves its own two real-time signals ignored.
         assert (limit_, int(held, 16), int(ignored, 16) & 0x7FFFFFFF) == (b"8", 0, 0), ended
 
 
-@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)])
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)])
 def test_the_end_of_the_child_is_ours(front: Front, script: str, code: int) -> None:
     with front.holding(a=b"value-a"):
         assert front("run", "--env", "A=sv://a", "--", "sh", "-c", script).exit == code
@@ -254,12 +257,12 @@ def test_more_than_one_card_holds(front: Front) -> None:
 def test_output_comes_as_it_is_made(front: Front) -> None:
     """What cannot be the beginning of a value is not held back while the child waits for its input."""
     reading, writing = os.pipe()
-    with front.holding(a=b"value-a"):
-        with front.start("run", "--env", "A=sv://a", "--", "sh", "-c", "printf 'name: '; read x; echo $x", stdin=reading) as process:
-            assert process.stdout is not None
-            assert process.stdout.read(6) == b"name: "
-            os.write(writing, b"me\n")
-            assert process.stdout.read() == b"me\n"
+    words = ["run", "--env", "A=sv://a", "--", "sh", "-c", "printf 'name: '; read x; echo $x"]
+    with front.holding(a=b"value-a"), front.start(*words, stdin=reading) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(6) == b"name: "
+        os.write(writing, b"me\n")
+        assert process.stdout.read() == b"me\n"
     os.close(reading)
     os.close(writing)
 

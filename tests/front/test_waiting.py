@@ -151,7 +151,7 @@ def test_untrusted_names_the_check(front: Front) -> None:
 
 def test_a_status_that_scripts_do_not_know(front: Front) -> None:
     for exit in (0, 3, 130, 255, 256, -1):
-        with front.daemon(lambda call, exit=exit: call.refuse(exit, "odd")):  # type: ignore[misc]
+        with front.daemon(lambda call, exit=exit: call.refuse(exit, "odd")):
             assert front("read", "sv://a").exit == 1
 
 
@@ -167,6 +167,10 @@ def test_words_of_others_move_no_cursor(front: Front) -> None:
 
 
 def test_patience_ends(front: Front) -> None:
-    with front.daemon(lambda call: (call.pending(), call.ended())[0]):
+    def script(call: Call) -> None:
+        call.pending()
+        call.ended()
+
+    with front.daemon(script):
         ended = front("read", "sv://a", "--wait", "1s")
     assert (ended.exit, "stillvault: expired: " in ended.err) == (11, True)
