@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
@@ -29,15 +30,15 @@ STEP_SECONDS = 120  # longer than any step takes on a slow machine, with a perso
 
 JOB = """\
 # What `make` runs for the demonstration: a nightly job that needs a key. make is the program that asks; it starts `stillvault run`, which
-# hands the value to openssl in its environment and to nobody else.
+# hands the value to openssl in its environment and to nobody else. (No quotes in a recipe: make then starts it without a shell.)
 backup:
-\tstillvault run --reason "nightly backup" --env KEY=sv://prod/backup-key -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out backup.enc
-\tstillvault run --reason "check the backup" --env KEY=sv://prod/backup-key -- openssl enc -d -aes-256-cbc -pbkdf2 -pass env:KEY -in backup.enc -out restored.txt
+\tstillvault run --reason nightly-backup --env KEY=sv://prod/backup-key -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out backup.enc
+\tstillvault run --reason check-the-backup --env KEY=sv://prod/backup-key -- openssl enc -d -aes-256-cbc -pbkdf2 -pass env:KEY -in backup.enc -out restored.txt
 \tcmp plain.txt restored.txt
 payroll:
-\tstillvault run --reason "just looking" --env KEY=sv://prod/payroll-key -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out payroll.enc
+\tstillvault run --reason just-looking --env KEY=sv://prod/payroll-key -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out payroll.enc
 vault:
-\tstillvault run --reason "rotate the master key" --env KEY=sv://prod/vault/master -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out vault.enc
+\tstillvault run --reason rotate-the-master-key --env KEY=sv://prod/vault/master -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out vault.enc
 """
 
 
@@ -219,6 +220,7 @@ class Demo:
         self.finish(asking, "make backup")
         print("(openssl encrypted with the value and decrypted with it again; the second time nobody was asked)")
         self.run("", "stillvault", "leases")
+        print("(a lease of scope `process` goes with its process, and make has ended)")
 
     def deny(self) -> None:
         title("Denied once")
@@ -229,16 +231,19 @@ class Demo:
         print("(make stopped: stillvault ended with 10, a verified deny)")
 
     def next_card(self, person: str) -> str:
-        watching = subprocess.run(
-            ["stillvault", "inbox", "--wait", "60", "--format", "json"], env=self.environment(person), stdout=subprocess.PIPE,
-            stdin=subprocess.DEVNULL, timeout=STEP_SECONDS, check=False,
-        )
-        if watching.returncode != 0:
-            raise StepFailed(f"stillvault inbox ended with {watching.returncode}")
-        cards = json.loads(watching.stdout)["cards"]
-        if not cards:
-            raise StepFailed("no card came to the inbox")
-        return str(cards[0]["id"])
+        """The id of the card that waits in a person's inbox, once there is one."""
+        until = time.monotonic() + STEP_SECONDS
+        while time.monotonic() < until:
+            looked = subprocess.run(
+                ["stillvault", "inbox", "--format", "json"], env=self.environment(person), stdout=subprocess.PIPE,
+                stdin=subprocess.DEVNULL, timeout=STEP_SECONDS, check=False,
+            )
+            if looked.returncode != 0:
+                raise StepFailed(f"stillvault inbox ended with {looked.returncode}")
+            if cards := json.loads(looked.stdout)["cards"]:
+                return str(cards[0]["id"])
+            time.sleep(0.2)
+        raise StepFailed("no card came to the inbox")
 
     def quorum(self) -> None:
         title("Two of three: each releases a share, and one share tells nothing")
