@@ -1,7 +1,8 @@
 //! The core of Stillvault: every byte that is signed, sealed, or held as plaintext goes through this crate.
 //!
 //! It is pure. No clock, no network, no file, no thread: `now` and random bytes are arguments, and time is unix seconds unless a
-//! name says otherwise. Nothing here panics on any input, and a check that fails returns a [`error::Refusal`] with the code that
+//! name says otherwise. Two exceptions: [`memory`] asks the kernel for pages, and AWS-LC draws the nonces of ES256 signatures from
+//! its own generator. Nothing here panics on any input, and a check that fails returns a [`error::Refusal`] with the code that
 //! `docs/protocol.md` gives to it; nothing returns `false`. Sections named in comments are those of that document.
 //!
 //! # Reading order
@@ -13,9 +14,9 @@
 //! | [`keys`], [`webauthn`], [`signed`] | Who signed it? (section 2) |
 //! | [`roster`], [`trust`] | May they? From the pinned organisation id to people, devices, clients (sections 4 and 8) |
 //! | [`enrol`] | How does somebody join? (section 11) |
-//! | [`hpke`], [`shares`], [`payload`], `seal` | How is a secret closed? (sections 3 and 5) |
-//! | `approver`, `release`, `client` | What is checked before it is opened? (sections 7 and 8) |
-//! | [`memory`], [`value`], `lease` | Where does plaintext live, and for how long? (section 10) |
+//! | [`hpke`], [`shares`], [`payload`], [`seal`] | How is a secret closed? (sections 3 and 5) |
+//! | [`secret`], [`approver`], [`release`], [`client`] | What is checked before it is opened? (sections 7 and 8) |
+//! | [`memory`], [`value`], [`lease`] | Where does plaintext live, and for how long? (section 10) |
 //!
 //! # What to use
 //!

@@ -422,7 +422,7 @@ fn one_parse_of_the_verified_bytes() {
     let wrapper = String::from_utf8(Signed::sign(Decision::NAME, &payload, &ed(101)).unwrap().to_bytes().unwrap()).unwrap();
     let judge = |text: String| code(Signed::parse(Decision::NAME, text.as_bytes()));
     assert_eq!(judge(wrapper.clone()), "accepted");
-    assert_eq!(judge(wrapper.replacen("{", r#"{"payload":"e30","#, 1)), "canonical");
+    assert_eq!(judge(wrapper.replacen('{', r#"{"payload":"e30","#, 1)), "canonical");
     assert_eq!(judge(wrapper.replacen(r#","signatures""#, r#","shown":{},"signatures""#, 1)), "field");
     assert_eq!(judge(wrapper.replacen(r#","type""#, r#","signed_payload":"e30","type""#, 1)), "field");
     assert_eq!(judge(wrapper.replacen(r#"{"alg""#, r#"{"a":1,"alg""#, 1)), "field");
