@@ -48,7 +48,12 @@ def _cert(book: Book, world: World) -> None:
     case("of another organisation", "org", world.client_cert(org=b64(bytes(32))))
     case("of another key", "signature", world.client_cert(key=world.signer("other", "ed25519").key))
     case("of grade user, observed by the system", "grade", world.client_cert(grade="user"))
-    case("of grade user, observed by a user", "", world.client_cert(grade="user"), edit=lambda value: value["observed"].update(grade="user"))
+    case(
+        "of grade user, observed by a user",
+        "",
+        world.client_cert(grade="user"),
+        edit=lambda value: value["observed"].update(grade="user"),
+    )
     case("of grade system, observed by a user", "", world.cert, edit=lambda value: value["observed"].update(grade="user"))
     case("of other scopes", "scope", world.client_cert(scopes=["prod/db/**", "staging/**"]))
     case("of no scopes", "scope", world.client_cert(scopes=[]))
@@ -73,8 +78,8 @@ def _request(book: Book, world: World) -> None:
     good = world.ask()
     accept("without unit", edit=lambda value: value["observed"].pop("unit"))
     accept("older roster", roster=None, log_head=[1, world.pin])
-    refuse("newer roster", "stale-roster", **{"edit": lambda value: value.update(roster=[1, 8])})
-    refuse("newer root", "stale-roster", **{"edit": lambda value: value.update(roster=[2, 1])})
+    refuse("newer roster", "stale-roster", edit=lambda value: value.update(roster=[1, 8]))
+    refuse("newer root", "stale-roster", edit=lambda value: value.update(roster=[2, 1]))
     refuse("of another organisation", "org", org=b64(bytes(32)))
     refuse("signed by another key", "signature", signer=world.person_signer)
     other = {**good.wrapper, "payload": world.ask(KEY, window=28800).wrapper["payload"]}
@@ -94,16 +99,20 @@ def _request(book: Book, world: World) -> None:
     refuse("unknown suite", "suite", suite="x25519")
     refuse("reserved suite", "suite", suite="mlkem768p256")
     for name, ephemeral in (
-        ("off the curve", b"\x04" + bytes(64)), ("compressed", b"\x02" + bytes(32)), ("of 64 bytes", bytes(64)), ("of no bytes", b""),
+        ("off the curve", b"\x04" + bytes(64)), ("compressed", b"\x02" + bytes(32)), ("of 64 bytes", bytes(64)), ("of no bytes",
+        b""),
         ("at infinity", b"\x00"),
     ):  # fmt: skip
         refuse(f"ephemeral key {name}", "ephemeral", ephemeral=b64(ephemeral))
     for name, hold, held in (
-        ("subject", {"subject": "host/db-1", "until": NOW + 1}, True), ("subject, over", {"subject": "host/db-1", "until": NOW}, False),
-        ("another subject", {"subject": "host/db-2", "until": NOW + 99}, False), ("the subject above", {"subject": "host", "until": NOW + 99}, False),
+        ("subject", {"subject": "host/db-1", "until": NOW + 1}, True), ("subject, over", {"subject": "host/db-1",
+        "until": NOW}, False),
+        ("another subject", {"subject": "host/db-2", "until": NOW + 99}, False), ("the subject above", {"subject": "host",
+        "until": NOW + 99}, False),
         ("path", {"match": KEY, "until": NOW + 1}, True), ("path, over", {"match": KEY, "until": NOW}, False),
         ("prefix", {"match": "prod/**", "until": NOW + 1}, True), ("all", {"match": "**", "until": NOW + 1}, True),
-        ("another prefix", {"match": "prod/db/**", "until": NOW + 99}, False), ("the path above", {"match": "prod/api", "until": NOW + 99}, False),
+        ("another prefix", {"match": "prod/db/**", "until": NOW + 99}, False), ("the path above", {"match": "prod/api",
+        "until": NOW + 99}, False),
         ("a path like the subject", {"match": "host/db-1", "until": NOW + 99}, False),
     ):  # fmt: skip
         roster = world.roster(holds=[{"subject": "host/other", "until": NOW + 9}, hold])
@@ -131,8 +140,14 @@ def _purpose(book: Book, world: World) -> None:
     case("reseal by a sealer alone", "", subject="person/dan")
     case("reseal by one who is no sealer", "purpose", subject="person/ben")
     case("reseal by nobody", "purpose", subject="person/zed")
-    case("reseal by one who was a sealer", "purpose", subject="person/dan",
-         roster=world.roster(lambda value: (value["people"][3].update(roles=["auditor"]), value["people"][0].update(roles=["approver", "sealer"]))))
+    case(
+        "reseal by one who was a sealer",
+        "purpose",
+        subject="person/dan",
+        roster=world.roster(
+            lambda value: (value["people"][3].update(roles=["auditor"]), value["people"][0].update(roles=["approver", "sealer"]))
+        ),
+    )
     case("reseal below a person", "purpose", subject="person/ana/laptop")
     case("reseal by `person` alone", "purpose", subject="person")
     case("reseal by a host", "purpose", subject="host/ana")
@@ -142,15 +157,28 @@ def _purpose(book: Book, world: World) -> None:
     case("use by `person` alone", "", purpose="use", subject="person")
     case("use by something like a person", "", purpose="use", subject="persons/ana")
     case("reseal outside its scopes", "scope", subject="person/ana", scopes=["staging/**"])
-    case("reseal, held person", "hold", subject="person/ana", roster=world.roster(holds=[{"subject": "person/ana", "until": NOW + 1}]))
+    case(
+        "reseal, held person",
+        "hold",
+        subject="person/ana",
+        roster=world.roster(holds=[{"subject": "person/ana", "until": NOW + 1}]),
+    )
     case("reseal, the policy of today wants two", "", subject="person/ana", roster=world.with_policy("prod", threshold=2))
     case("reseal, left the policy", "", subject="person/ana", roster=world.with_policy("prod", people=["cho"]))
-    case("reseal, the policy of today wants a better tier", "", subject="person/ana", roster=world.with_policy("prod", tier="device-bound"))
+    case(
+        "reseal, the policy of today wants a better tier",
+        "",
+        subject="person/ana",
+        roster=world.with_policy("prod", tier="device-bound"),
+    )
     case("reseal, longer than the ttl of today", "ttl", subject="person/ana", roster=world.with_policy("prod", ttl=60))
     case("reseal, older than the floor", "version", subject="person/ana", roster=world.roster(floors=[[KEY, 3, 1]]))
     asked = world.ask_reseal().wrapper
-    book.accept("purpose: one's own approval counts", "approver", client_cert=world.person_cert, request=asked, own=["ana", "ana-phone"])
-    book.refuse("purpose: reseal, only in the policy of today", "approver", "not-approver", client_cert=world.person_cert, request=asked,
+    book.accept(
+        "purpose: one's own approval counts", "approver", client_cert=world.person_cert, request=asked, own=["ana", "ana-phone"]
+    )
+    book.refuse("purpose: reseal, only in the policy of today", "approver", "not-approver", client_cert=world.person_cert,
+    request=asked,
                 own=["eve", "eve-phone"], roster=world.with_policy("prod", people=["eve"]))  # fmt: skip
 
 
@@ -193,8 +221,18 @@ def _secret_and_self(book: Book, world: World) -> None:
     refuse("device out of date", "device", roster=world.with_device("ben-token", expires=NOW))
     refuse("device of tomorrow", "device", roster=world.with_device("ben-token", added=NOW + 1))
     refuse("tier too low", "tier", own=["cho", "cho-lab"])
-    refuse("the policy of today wants a better tier", "tier", own=["ana", "ana-phone"], roster=world.with_policy("prod", tier="device-gated"))
-    refuse("a device that came after the seal", "not-recipient", own=["cho", "cho-lab"], roster=world.with_policy("prod", tier="soft"))
+    refuse(
+        "the policy of today wants a better tier",
+        "tier",
+        own=["ana", "ana-phone"],
+        roster=world.with_policy("prod", tier="device-gated"),
+    )
+    refuse(
+        "a device that came after the seal",
+        "not-recipient",
+        own=["cho", "cho-lab"],
+        roster=world.with_policy("prod", tier="soft"),
+    )
     joined = world.with_policy("prod", people=["ana", "ben", "cho", "eve"])
     refuse("a person who came after the seal", "not-recipient", own=["eve", "eve-phone"], roster=joined)
     for own, position, index in ((["ana", "ana-laptop"], 0, 1), (["ana", "ana-phone"], 1, 1), (["cho", "cho-phone"], 3, 3)):
@@ -222,7 +260,8 @@ def _cards(book: Book, world: World) -> None:
     cards("order of arrival", [[0], [1, 2]], ask("prod/z", expires=NOW + 1), one, two)
     cards("ids, paths, windows and keys may differ", [[0, 1]], one, ask("prod/api/b", window=1, uses=3, minimum=[9, 9]))
     for name, change in (
-        ("another client", {"client": b64(sha256(b"x"))}), ("another second", {"issued": NOW - 19}),
+        ("another client", {"client": b64(sha256(b"x"))}),
+        ("another second", {"issued": NOW - 19}),
         ("another reason", {"edit": lambda value: value["claimed"].update(reason="x")}),
         ("no reason", {"edit": lambda value: value["claimed"].pop("reason")}),
         ("other words", {"edit": lambda value: value["claimed"].update(argv=["psql", "-l", ""])}),

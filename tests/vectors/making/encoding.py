@@ -28,7 +28,8 @@ def _form(book: Book) -> None:
 
     good = {
         "empty object": "{}", "zero": '{"a":0}', "2^53-1": '{"a":9007199254740991}',
-        "quote and backslash": r'{"a":"\"\\"}', "slash unescaped": '{"a":"/"}', "names sorted by bytes": '{"a":1,"a0":2,"a_":3,"aa":4}',
+        "quote and backslash": r'{"a":"\"\\"}', "slash unescaped": '{"a":"/"}',
+        "names sorted by bytes": '{"a":1,"a0":2,"a_":3,"aa":4}',
         "a long name": '{"' + "a" * 300 + '":1}', "the character after each hidden range": json.dumps(
             {"a": "".join(chr(high + 1) for _, high in HIDDEN if high not in (0x1F,) and high < 0xE0FFF)}, ensure_ascii=False,
             separators=(",", ":")),
@@ -46,13 +47,16 @@ def _form(book: Book) -> None:
         "float": ('{"a":1.5}', "number"), "exponent": ('{"a":1e3}', "number"), "minus one": ('{"a":-1}', "number"),
         "2^53": ('{"a":9007199254740992}', "number"), "2^64": ('{"a":18446744073709551616}', "number"),
         "a thousand digits": ('{"a":' + "9" * 1000 + "}", "number"), "Infinity": ('{"a":Infinity}', "number"),
-        "depth 17": ('{"a":' + "[" * 16 + "]" * 16 + "}", "depth"), "depth 17 of objects": ('{"a":' * 17 + "1" + "}" * 17, "depth"),
+        "depth 17": ('{"a":' + "[" * 16 + "]" * 16 + "}", "depth"), "depth 17 of objects": ('{"a":' * 17 + "1" + "}" * 17,
+        "depth"),
         "depth 5000": ('{"a":' + "[" * 5000 + "]" * 5000 + "}", "depth"),
-        "space after a colon": ('{"a": 1}', "canonical"), "space before": (" {}", "canonical"), "names unsorted": ('{"b":1,"a":2}', "canonical"),
+        "space after a colon": ('{"a": 1}', "canonical"), "space before": (" {}", "canonical"),
+        "names unsorted": ('{"b":1,"a":2}', "canonical"),
         "nested names unsorted": ('{"a":{"c":1,"b":2}}', "canonical"), "escaped slash": (r'{"a":"\/"}', "canonical"),
         "escaped non-ASCII": (r'{"a":"\u00e9"}', "canonical"), "surrogate pair escaped": (r'{"a":"\ud83d\ude00"}', "canonical"),
         "escaped name": (r'{"\u0061":1}', "canonical"), "duplicate key deep inside": ('{"a":[{"b":1,"b":1}]}', "canonical"),
-        "empty name": ('{"":1}', "field"), "upper-case name": ('{"A":1}', "field"), "name that begins with a digit": ('{"1a":1}', "field"),
+        "empty name": ('{"":1}', "field"), "upper-case name": ('{"A":1}', "field"),
+        "name that begins with a digit": ('{"1a":1}', "field"),
         "name that begins with a line": ('{"_a":1}', "field"), "name with a hyphen": ('{"a-b":1}', "field"),
         "name with a trailing newline": ('{"a\\n":1}', "char"), "non-ASCII name": ('{"é":1}', "field"),
         "data as a name deep inside": ('{"a":[{"prod/db":1}]}', "field"),
@@ -64,7 +68,8 @@ def _form(book: Book) -> None:
     book.accept("70 KB in a roster", "decode", type=ROSTER, payload=long)
     book.refuse("70 KB elsewhere", "decode", "size", type=type_of("secret"), payload=long)
     for name, kind in {"unknown object": LOGIN.replace("login", "loginx"), "version 2": LOGIN.replace("v1", "v2"),
-                       "type with white space": LOGIN + " ", "type in capitals": LOGIN.upper(), "no type": ""}.items():  # fmt: skip
+                       "type with white space": LOGIN + " ", "type in capitals": LOGIN.upper(),
+                       "no type": ""}.items():  # fmt: skip
         book.refuse(name, "decode", "type", type=kind, payload=payload("{}"))
 
 

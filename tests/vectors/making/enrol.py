@@ -44,7 +44,9 @@ def _refused(book: Book, world: World, nonce: bytes) -> None:
     refuse("another nonce", "invite", nonce=b64(world.secret("other nonce")))
     refuse("invite hashed without its domain", "invite", world.enrol(nonce, ed, invite=b64(sha256(b64(nonce).encode()))))
     refuse("invite hashed from the raw nonce", "invite", world.enrol(nonce, ed, invite=b64(sha256(nonce))))
-    refuse("invite under another label", "invite", world.enrol(nonce, ed, invite=b64(sha256(domain("enrol", "bearer", b64(nonce))))))
+    refuse(
+        "invite under another label", "invite", world.enrol(nonce, ed, invite=b64(sha256(domain("enrol", "bearer", b64(nonce)))))
+    )
     refuse("a nonce of 31 bytes", "field", nonce=b64(nonce[:31]))
     refuse("another organisation", "org", world.enrol(nonce, ed, org=b64(bytes(32))))
     refuse("another pin", "org", pin=b64(bytes(32)))

@@ -70,49 +70,136 @@ def _pending(book: Book) -> None:
     _life(book, "a stranger approves", [yes("eve")], [["pending", 0, ["stranger"]]])
     _life(book, "a stranger denies", [no("eve")], [["pending", 0, ["stranger"]]])
     _life(book, "a stranger freezes", [freeze("eve")], [["pending", 0, ["stranger"]]])
-    _life(book, "one approves twice, other oid", [yes("ana"), yes("ana", oid="other")], [["pending", 1, ["keep"]], ["pending", 1, ["late"]]])
+    _life(
+        book,
+        "one approves twice, other oid",
+        [yes("ana"), yes("ana", oid="other")],
+        [["pending", 1, ["keep"]], ["pending", 1, ["late"]]],
+    )
     _life(book, "an oid seen before, at the start", [yes("ana")], [["pending", 0, ["repeat"]]], seen=["yes-ana"])
-    _life(book, "an approve that lapsed no longer counts", [yes("ana", 10, 50), yes("ben", 60)], [["pending", 1, ["keep"]], ["pending", 1, ["keep"]]])
-    _life(book, "an approve that lapsed, seen by a tick", [yes("ana", 10, 50), at("tick", 49), at("tick", 50)],
-          [["pending", 1, ["keep"]], ["pending", 1, []], ["pending", 0, []]])
-    _life(book, "approve anew after a lapse", [yes("ana", 10, 50), yes("ana", 60, 200, "again"), yes("ben", 61)],
-          [["pending", 1, ["keep"]], ["pending", 1, ["keep"]], ["approved", 2, ["hand-over", "withdraw"]]])
+    _life(
+        book,
+        "an approve that lapsed no longer counts",
+        [yes("ana", 10, 50), yes("ben", 60)],
+        [["pending", 1, ["keep"]], ["pending", 1, ["keep"]]],
+    )
+    _life(
+        book,
+        "an approve that lapsed, seen by a tick",
+        [yes("ana", 10, 50), at("tick", 49), at("tick", 50)],
+        [["pending", 1, ["keep"]], ["pending", 1, []], ["pending", 0, []]],
+    )
+    _life(
+        book,
+        "approve anew after a lapse",
+        [yes("ana", 10, 50), yes("ana", 60, 200, "again"), yes("ben", 61)],
+        [["pending", 1, ["keep"]], ["pending", 1, ["keep"]], ["approved", 2, ["hand-over", "withdraw"]]],
+    )
     _life(book, "an approve that lapsed before it came", [yes("ana", 60, 50)], [["pending", 0, ["late"]]])
-    _life(book, "roster drops one who approved", [yes("ana"), at("roster-drops", person="ana"), yes("ben"), yes("cho")],
-          [["pending", 1, ["keep"]], ["pending", 0, []], ["pending", 1, ["keep"]], ["approved", 2, ["hand-over", "withdraw"]]])
-    _life(book, "one dropped is a stranger", [at("roster-drops", person="ana"), yes("ana")], [["pending", 0, []], ["pending", 0, ["stranger"]]])
-    _life(book, "newer version, both approve anew", [yes("ana"), at("newer-version"), yes("ana", oid="2"), yes("ben")],
-          [["pending", 1, ["keep"]], ["pending", 0, ["delete-releases", "refresh-prompt"]], ["pending", 1, ["keep"]],
-           ["approved", 2, ["hand-over", "withdraw"]]])
-    _life(book, "newer version, the old approve again", [yes("ana"), at("newer-version"), yes("ana")],
-          [["pending", 1, ["keep"]], ["pending", 0, ["delete-releases", "refresh-prompt"]], ["pending", 0, ["repeat"]]])
+    _life(
+        book,
+        "roster drops one who approved",
+        [yes("ana"), at("roster-drops", person="ana"), yes("ben"), yes("cho")],
+        [["pending", 1, ["keep"]], ["pending", 0, []], ["pending", 1, ["keep"]], ["approved", 2, ["hand-over", "withdraw"]]],
+    )
+    _life(
+        book,
+        "one dropped is a stranger",
+        [at("roster-drops", person="ana"), yes("ana")],
+        [["pending", 0, []], ["pending", 0, ["stranger"]]],
+    )
+    _life(
+        book,
+        "newer version, both approve anew",
+        [yes("ana"), at("newer-version"), yes("ana", oid="2"), yes("ben")],
+        [
+            ["pending", 1, ["keep"]],
+            ["pending", 0, ["delete-releases", "refresh-prompt"]],
+            ["pending", 1, ["keep"]],
+            ["approved", 2, ["hand-over", "withdraw"]],
+        ],
+    )
+    _life(
+        book,
+        "newer version, the old approve again",
+        [yes("ana"), at("newer-version"), yes("ana")],
+        [["pending", 1, ["keep"]], ["pending", 0, ["delete-releases", "refresh-prompt"]], ["pending", 0, ["repeat"]]],
+    )
     for result in ("delivered", "failed", "discarded"):
         _life(book, f"receipt {result} of nothing", [receipt(result)], [["pending", 0, ["late"]]])
 
 
 def _deny(book: Book) -> None:
     _life(book, "veto", [no("ana")], [["denied", 0, [*END, "cool-down"]]])
-    _life(book, "veto after an approve of another", [yes("ana"), no("ben")], [["pending", 1, ["keep"]], ["denied", 1, [*END, "cool-down"]]])
-    _life(book, "a deny replaces one's own approve", [yes("ana"), no("ana")], [["pending", 1, ["keep"]], ["denied", 0, [*END, "cool-down"]]])
+    _life(
+        book,
+        "veto after an approve of another",
+        [yes("ana"), no("ben")],
+        [["pending", 1, ["keep"]], ["denied", 1, [*END, "cool-down"]]],
+    )
+    _life(
+        book,
+        "a deny replaces one's own approve",
+        [yes("ana"), no("ana")],
+        [["pending", 1, ["keep"]], ["denied", 0, [*END, "cool-down"]]],
+    )
     _life(book, "freeze", [freeze("cho")], [["denied", 0, [*END, "cool-down", "hold"]]])
     _life(book, "freeze under count", [freeze("cho")], [["denied", 0, [*END, "cool-down", "hold"]]], deny="count")
-    _life(book, "count: too few are left", [no("ana"), no("ben")], [["pending", 0, []], ["denied", 0, [*END, "cool-down"]]], deny="count")
-    _life(book, "count: own approve replaced", [yes("ana"), no("ana"), yes("ben"), yes("cho")],
-          [["pending", 1, ["keep"]], ["pending", 0, []], ["pending", 1, ["keep"]], ["approved", 2, ["hand-over", "withdraw"]]], deny="count")
-    _life(book, "count: the same person twice is one", [no("ana"), no("ana", oid="again")], [["pending", 0, []], ["pending", 0, ["late"]]], deny="count")
-    _life(book, "count: one of one wanted", [no("ana"), no("ben"), yes("cho")],
-          [["pending", 0, []], ["pending", 0, []], ["approved", 1, ["hand-over", "withdraw"]]], deny="count", threshold=1)
+    _life(
+        book,
+        "count: too few are left",
+        [no("ana"), no("ben")],
+        [["pending", 0, []], ["denied", 0, [*END, "cool-down"]]],
+        deny="count",
+    )
+    _life(
+        book,
+        "count: own approve replaced",
+        [yes("ana"), no("ana"), yes("ben"), yes("cho")],
+        [["pending", 1, ["keep"]], ["pending", 0, []], ["pending", 1, ["keep"]], ["approved", 2, ["hand-over", "withdraw"]]],
+        deny="count",
+    )
+    _life(
+        book,
+        "count: the same person twice is one",
+        [no("ana"), no("ana", oid="again")],
+        [["pending", 0, []], ["pending", 0, ["late"]]],
+        deny="count",
+    )
+    _life(
+        book,
+        "count: one of one wanted",
+        [no("ana"), no("ben"), yes("cho")],
+        [["pending", 0, []], ["pending", 0, []], ["approved", 1, ["hand-over", "withdraw"]]],
+        deny="count",
+        threshold=1,
+    )
     _life(book, "count: all of three wanted", [no("ana")], [["denied", 0, [*END, "cool-down"]]], deny="count", threshold=3)
-    _life(book, "count: one dropped counts no more", [at("roster-drops", person="cho"), no("ana")],
-          [["pending", 0, []], ["denied", 0, [*END, "cool-down"]]], deny="count")
+    _life(
+        book,
+        "count: one dropped counts no more",
+        [at("roster-drops", person="cho"), no("ana")],
+        [["pending", 0, []], ["denied", 0, [*END, "cool-down"]]],
+        deny="count",
+    )
     _life(book, "deny in the second of expiry", [no("ana", 200)], [["expired", 0, [*END, "late"]]])
 
 
 def _handed(book: Book) -> None:
     for result, effects in OVER.items():
         _life(book, f"receipt {result}", [*HANDED, receipt(result)], [*HANDED_STEPS, [result, 2, effects]])
-        _life(book, f"receipt {result} after expiry", [*HANDED, receipt(result, 300)], [*HANDED_STEPS, [result, 2, [*END, *effects]]])
-    _life(book, "receipt discarded after expiry", [*HANDED, receipt("discarded", 300)], [*HANDED_STEPS, ["failed", 2, [*END, "delete-releases"]]])
+        _life(
+            book,
+            f"receipt {result} after expiry",
+            [*HANDED, receipt(result, 300)],
+            [*HANDED_STEPS, [result, 2, [*END, *effects]]],
+        )
+    _life(
+        book,
+        "receipt discarded after expiry",
+        [*HANDED, receipt("discarded", 300)],
+        [*HANDED_STEPS, ["failed", 2, [*END, "delete-releases"]]],
+    )
     delivered = [*HANDED_STEPS, ["delivered", 2, OVER["delivered"]]]
     later = {
         "deny": no("cho", 30), "freeze": freeze("cho", 30), "newer version": at("newer-version", 30),
@@ -128,14 +215,26 @@ def _handed(book: Book) -> None:
              "newer request": at("newer-request", 30), "tick": at("tick", 30)}  # fmt: skip
     for name, event in quiet.items():
         _life(book, f"handed over: {name} changes nothing", [*HANDED, event], [*HANDED_STEPS, ["approved", 2, []]])
-        _life(book, f"delivered: {name} changes nothing", [*HANDED, receipt("delivered"), event], [*delivered, ["delivered", 2, []]])
+        _life(
+            book, f"delivered: {name} changes nothing", [*HANDED, receipt("delivered"), event], [*delivered, ["delivered", 2, []]]
+        )
     _life(book, "handed over: an approve is late", [*HANDED, yes("cho")], [*HANDED_STEPS, ["approved", 2, ["late"]]])
     _life(book, "handed over: a repeated approve", [*HANDED, yes("ben")], [*HANDED_STEPS, ["approved", 2, ["repeat"]]])
     _life(book, "handed over: a stranger's deny", [*HANDED, no("eve")], [*HANDED_STEPS, ["approved", 2, ["stranger"]]])
     _life(book, "delivered does not expire", [*HANDED, receipt("delivered"), at("tick", 300)], [*delivered, ["delivered", 2, []]])
-    _life(book, "delivered: a second receipt is late", [*HANDED, receipt("delivered"), receipt("failed", oid="r2")], [*delivered, ["delivered", 2, ["late"]]])
-    _life(book, "count: one deny revokes", [no("cho"), *HANDED, freeze("ana", 30)],
-          [["pending", 0, []], *HANDED_STEPS, ["revoked", 2, PURGE]], deny="count")
+    _life(
+        book,
+        "delivered: a second receipt is late",
+        [*HANDED, receipt("delivered"), receipt("failed", oid="r2")],
+        [*delivered, ["delivered", 2, ["late"]]],
+    )
+    _life(
+        book,
+        "count: one deny revokes",
+        [no("cho"), *HANDED, freeze("ana", 30)],
+        [["pending", 0, []], *HANDED_STEPS, ["revoked", 2, PURGE]],
+        deny="count",
+    )
 
 
 def _closed(book: Book) -> None:
@@ -151,7 +250,12 @@ def _closed(book: Book) -> None:
 
 def _leases(book: Book) -> None:
     wide = {"window": 900, "uses": 0, "scope": "process"}
-    plain = {"policy": wide, "sealed_policy": wide, "items": [{"window": 900, "uses": 0}], "request": {"window": 900, "uses": 0, "purpose": "use"}}
+    plain = {
+        "policy": wide,
+        "sealed_policy": wide,
+        "items": [{"window": 900, "uses": 0}],
+        "request": {"window": 900, "uses": 0, "purpose": "use"},
+    }
 
     def lease(name: str, expect: tuple[int, int, str], **changes: Any) -> None:
         given = {**plain, **changes}
@@ -162,15 +266,28 @@ def _leases(book: Book) -> None:
     lease("least by the sealed policy", (11, 0, "process"), sealed_policy={**wide, "window": 11})
     lease("least by one of two decisions", (12, 0, "process"), items=[{"window": 900, "uses": 0}, {"window": 12, "uses": 0}])
     lease("least by the request", (13, 0, "process"), request={"window": 13, "uses": 0, "purpose": "use"})
-    lease("ceiling of eight hours", (28800, 0, "process"), policy={**wide, "window": 90000}, sealed_policy={**wide, "window": 90000},
-          items=[{"window": 90000, "uses": 0}], request={"window": 90000, "uses": 0, "purpose": "use"})
+    lease(
+        "ceiling of eight hours",
+        (28800, 0, "process"),
+        policy={**wide, "window": 90000},
+        sealed_policy={**wide, "window": 90000},
+        items=[{"window": 90000, "uses": 0}],
+        request={"window": 90000, "uses": 0, "purpose": "use"},
+    )
     lease("uses: the least that is not 0", (900, 2, "process"), policy={**wide, "uses": 5}, items=[{"window": 900, "uses": 2}])
     lease("uses of the sealed policy", (900, 4, "process"), sealed_policy={**wide, "uses": 4})
     lease("uses of the request", (900, 3, "process"), request={"window": 900, "uses": 3, "purpose": "use"})
     lease("uses 1 is the delivery", (900, 1, "process"), request={"window": 900, "uses": 1, "purpose": "use"})
     lease("window 0 is given with uses 1", (0, 1, "process"), policy={**wide, "window": 0, "uses": 7})
-    lease("scope of the current policy", (900, 0, "unit"), policy={**wide, "scope": "unit"}, sealed_policy={**wide, "scope": "exe"})
-    lease("a reseal makes none", (0, 1, "task"), policy={**wide, "scope": "task"}, request={"window": 900, "uses": 9, "purpose": "reseal"})
+    lease(
+        "scope of the current policy", (900, 0, "unit"), policy={**wide, "scope": "unit"}, sealed_policy={**wide, "scope": "exe"}
+    )
+    lease(
+        "a reseal makes none",
+        (0, 1, "task"),
+        policy={**wide, "scope": "task"},
+        request={"window": 900, "uses": 9, "purpose": "reseal"},
+    )
 
 
 def _hits(book: Book) -> None:
@@ -184,13 +301,16 @@ def _hits(book: Book) -> None:
         book.accept(f"hit: {name}", "hit", {}, **given)
     for name, code, given in (
         ("the second that it ends", "lease-window", {"boot": 1600}), ("long after", "lease-window", {"boot": 99_999}),
-        ("clock before the start", "lease-window", {"boot": 999}), ("no window", "lease-window", {"lease": {**lease, "window": 0}, "boot": 1000}),
+        ("clock before the start", "lease-window", {"boot": 999}), ("no window", "lease-window", {"lease": {**lease,
+        "window": 0}, "boot": 1000}),
         ("uses spent", "lease-uses", {"used": 3}), ("more than spent", "lease-uses", {"used": 4}),
         ("one use is the delivery", "lease-uses", {"lease": {**lease, "uses": 1}}),
         ("another account before", "lease-scope", {"before": {**mine, "uid": 1002}}),
         ("another account after", "lease-scope", {"after": {**mine, "uid": 1002}}),
-        ("another program in both", "lease-scope", {"before": {**mine, "exe": [8, 77, 6, "abc"]}, "after": {**mine, "exe": [8, 77, 6, "abc"]}}),
+        ("another program in both", "lease-scope", {"before": {**mine, "exe": [8, 77, 6, "abc"]}, "after": {**mine,
+        "exe": [8, 77, 6, "abc"]}}),
         ("a digest changed after", "lease-scope", {"after": {**mine, "exe": [8, 77, 5, "abd"]}}),
-        ("nothing known before", "lease-scope", {"before": {}}), ("more known after", "lease-scope", {"after": {**mine, "unit": "x"}}),
+        ("nothing known before", "lease-scope", {"before": {}}), ("more known after", "lease-scope", {"after": {**mine,
+        "unit": "x"}}),
     ):  # fmt: skip
         book.refuse(f"hit: {name}", "hit", code, **given)

@@ -68,7 +68,8 @@ def _request(scene: Scene) -> None:
     scene.refuse("request expires this second", "expired", ben, now=NOW + 200)
     scene.accept("request in its last second", scene.by("ben-token", expires=NOW + 900), now=NOW + 199)
     for name, code, changes in (
-        ("of another organisation", "org", {"org": b64(bytes(32))}), ("that saw a newer roster", "stale-roster", {"roster": [1, 8]}),
+        ("of another organisation", "org", {"org": b64(bytes(32))}), ("that saw a newer roster", "stale-roster",
+        {"roster": [1, 8]}),
         ("that saw a newer root", "stale-roster", {"roster": [2, 0]}), ("for a newer version", "version", {"minimum": [3, 1]}),
         ("with an unknown field", "field", {"extra": 1}),
     ):  # fmt: skip
@@ -88,11 +89,21 @@ def _secret(scene: Scene) -> None:
     scene.refuse("remembered a newer revision", "version", ben, remembered=[3, 1])
     scene.accept("remembered the same", ben, remembered=[3, 0])
     scene.refuse("floor above it", "version", ben, roster=scene.world.roster(floors=[[KEY, 3, 1]]))
-    scene.refuse("secret by nobody on the roster", "sealer", ben, secret=scene.world.seal(by={"person": "zed", "device": "dan-cli"}).wrapper)
+    scene.refuse(
+        "secret by nobody on the roster",
+        "sealer",
+        ben,
+        secret=scene.world.seal(by={"person": "zed", "device": "dan-cli"}).wrapper,
+    )
     scene.refuse("secret of another sealing", "item", ben, secret=scene.world.seal(sealed=NOW - 1).wrapper)
     scene.refuse("policy of today wants two", "threshold", ben, roster=scene.world.with_policy("prod", threshold=2))
     scene.refuse("no policy today", "no-policy", ben, roster=scene.world.roster(policies=scene.world.policies()[2:3]))
-    scene.refuse("a bit of the ciphertext", "ciphertext", ben, ciphertext=b64(bytes([scene.sealed.ciphertext[0] ^ 1]) + scene.sealed.ciphertext[1:]))
+    scene.refuse(
+        "a bit of the ciphertext",
+        "ciphertext",
+        ben,
+        ciphertext=b64(bytes([scene.sealed.ciphertext[0] ^ 1]) + scene.sealed.ciphertext[1:]),
+    )
     scene.refuse("no ciphertext", "ciphertext", ben, ciphertext="")
     scene.refuse("expired roster", "expired", ben, roster=scene.world.roster(expires=NOW))
     scene.refuse("another pin", "pin", ben, pin=b64(bytes(32)))
@@ -112,11 +123,14 @@ def _decision(scene: Scene) -> None:
     for name, code, device, changes in (
         ("of another organisation", "org", "ben-token", {"org": b64(bytes(32))}),
         ("under a newer roster", "stale-roster", "ben-token", {"roster": [1, 8]}),
-        ("that denies", "verdict", "ben-token", {"verdict": "deny"}), ("that freezes", "verdict", "ben-token", {"verdict": "freeze"}),
+        ("that denies", "verdict", "ben-token", {"verdict": "deny"}), ("that freezes", "verdict", "ben-token",
+        {"verdict": "freeze"}),
         ("expired", "expired", "ben-token", {"expires": NOW}), ("of the future", "future", "ben-token", {"issued": NOW + 301}),
-        ("by another person", "device", "ben-token", {"person": "ana"}), ("by an unknown person", "device", "ben-token", {"person": "zed"}),
+        ("by another person", "device", "ben-token", {"person": "ana"}), ("by an unknown person", "device", "ben-token",
+        {"person": "zed"}),
         ("by an unknown device", "device", "ben-token", {"edit": lambda value: value.update(device="ben-other")}),
-        ("by a device named but not signing", "signature", "ben-token", {"edit": lambda value: value.update(person="cho", device="cho-lab")}),
+        ("by a device named but not signing", "signature", "ben-token", {"edit": lambda value: value.update(person="cho",
+        device="cho-lab")}),
         ("by a sealer", "not-approver", "dan-cli", {}), ("by an approver outside the policy", "not-approver", "eve-phone", {}),
         ("from a tier too low", "tier", "cho-lab", {}), ("with an unknown field", "field", "ben-token", {"extra": 1}),
         ("signed with the deny key", "signature", "ana-laptop", {"signer": world.devices["ana-laptop"].deny}),
@@ -145,10 +159,19 @@ def _decision(scene: Scene) -> None:
     ):  # fmt: skip
         scene.refuse(f"decision by a {name}", code, ben, roster=world.with_device("ben-token", **changes))
     scene.accept("decision by a device added this second", ben, roster=world.with_device("ben-token", added=NOW))
-    scene.refuse("decision by one who left the policy", "not-approver", ben, roster=world.with_policy("prod", people=["ana", "cho"]))
+    scene.refuse(
+        "decision by one who left the policy", "not-approver", ben, roster=world.with_policy("prod", people=["ana", "cho"])
+    )
     scene.refuse("decision by one who lost the role", "not-approver", ben, roster=world.roster(_lost_role))
-    scene.refuse("policy of today wants a better tier", "tier", scene.by("ana-phone"), roster=world.with_policy("prod", tier="device-gated"))
-    scene.accept("policy of today wants just this tier", scene.by("ana-laptop"), roster=world.with_policy("prod", tier="device-gated"))
+    scene.refuse(
+        "policy of today wants a better tier",
+        "tier",
+        scene.by("ana-phone"),
+        roster=world.with_policy("prod", tier="device-gated"),
+    )
+    scene.accept(
+        "policy of today wants just this tier", scene.by("ana-laptop"), roster=world.with_policy("prod", tier="device-gated")
+    )
 
 
 def _lost_role(value: dict[str, Any]) -> None:
@@ -169,7 +192,9 @@ def _item(scene: Scene) -> None:
     item("under another index", "index", index=1)
     item("under index 0", "index", index=0)
     scene.refuse("no items", "item", scene.by("ben-token", edit=lambda value: value.update(items=[])))
-    scene.refuse("one request in two items", "item", scene.by("ben-token", edit=lambda value: value["items"].append(value["items"][0])))
+    scene.refuse(
+        "one request in two items", "item", scene.by("ben-token", edit=lambda value: value["items"].append(value["items"][0]))
+    )
     other = scene.world.ask("prod/api/other")
     pair = scene.world.seal("prod/api/other")
     both = scene.world.decide("ben-token", [(other, pair), (scene.asked, scene.sealed)])
@@ -194,7 +219,11 @@ def _sealed_part(scene: Scene) -> None:
     scene.accept("sealed part of another request beside", {**good, "sealed": [*other["sealed"], entry]})
     scene.refuse("release with an unknown field", "field", {**good, "extra": 1})
     scene.refuse("release without a decision", "field", {"sealed": good["sealed"]})
-    scene.refuse("decision signed twice", "signature", {**good, "decision": {**good["decision"], "signatures": good["decision"]["signatures"] * 2}})
+    scene.refuse(
+        "decision signed twice",
+        "signature",
+        {**good, "decision": {**good["decision"], "signatures": good["decision"]["signatures"] * 2}},
+    )
     scene.refuse("another dek sealed", "dek", scene.by("ben-token", content=bytes(32)))
     anew = scene.world.decide("ben-token", [(scene.asked, scene.sealed)], note="again")
     scene.refuse("sealed part under a new decision", "release", {**good, "decision": anew})
@@ -215,15 +244,24 @@ def _quorum(book: Book, world: World) -> None:
     scene.refuse("a share that is not the sealer's", "share", ana, wrong)
     scene.refuse("a wrong share beside two good ones", "share", ana, ben, wrong)
     scene.refuse("a bad decision beside two good ones", "verdict", ana, ben, scene.by("cho-phone", verdict="deny"))
-    scene.refuse("share of one under the index of another", "index", ana, scene.by("ben-token", edit=lambda value: value["items"][0].update(index=3)))
+    scene.refuse(
+        "share of one under the index of another",
+        "index",
+        ana,
+        scene.by("ben-token", edit=lambda value: value["items"][0].update(index=3)),
+    )
     swapped = world.seal(MAIN, edit=lambda value: value["core"]["share_commitments"][0].__setitem__(1, b64(bytes(32))))
     spoilt = Scene(book, world, MAIN)
     spoilt.sealed = swapped
-    contents = [seal.open_stanza(scene.sealed.payload, at, world.devices[name].kem) for at, name in ((0, "ana-laptop"), (2, "ben-token"))]
+    contents = [
+        seal.open_stanza(scene.sealed.payload, at, world.devices[name].kem) for at, name in ((0, "ana-laptop"), (2, "ben-token"))
+    ]
     spoilt.refuse("a commitment that the sealer changed", "share", spoilt.by("ana-laptop", content=contents[0]),
                   spoilt.by("ben-token", content=contents[1]))  # fmt: skip
     scene.accept("policy of today wants one, sealed for two", ana, ben, roster=world.with_policy("db", threshold=1))
-    scene.refuse("policy of today wants one, sealed for two, one came", "quorum", ana, roster=world.with_policy("db", threshold=1))
+    scene.refuse(
+        "policy of today wants one, sealed for two, one came", "quorum", ana, roster=world.with_policy("db", threshold=1)
+    )
     scene.accept("people reordered since", ana, ben, roster=world.with_policy("db", people=["cho", "ben", "ana"]))
     crown = Scene(book, world, ROOT)
     crown.accept("two of three with a recovery group", crown.by("ana-phone"), crown.by("cho-phone"))
@@ -236,7 +274,8 @@ def _quorum(book: Book, world: World) -> None:
 
 def _lease(book: Book, world: World) -> None:
     for name, items, request in (
-        ("least window of two decisions", [{"window": 100}, {"window": 50}], {}), ("uses of a decision", [{"uses": 3}, {"uses": 2}], {}),
+        ("least window of two decisions", [{"window": 100}, {"window": 50}], {}), ("uses of a decision", [{"uses": 3},
+        {"uses": 2}], {}),
         ("window of the request", [{}, {}], {"window": 30}), ("uses of the request", [{}, {}], {"uses": 1}),
         ("a decision without a lease", [{"window": 0}, {}], {}),
     ):  # fmt: skip
@@ -247,7 +286,9 @@ def _lease(book: Book, world: World) -> None:
 
         scene.accept(f"lease: {name}", release("ana-laptop", items[0]), release("ben-token", items[1]))
     scene = Scene(book, world)
-    scene.accept("lease: policy of today", scene.by("ben-token"), roster=world.with_policy("prod", window=60, uses=4, scope="unit"))
+    scene.accept(
+        "lease: policy of today", scene.by("ben-token"), roster=world.with_policy("prod", window=60, uses=4, scope="unit")
+    )
 
 
 def _reseal(book: Book, world: World) -> None:
@@ -256,12 +297,17 @@ def _reseal(book: Book, world: World) -> None:
     scene.accept("reseal", ben)
     scene.accept("reseal: the policy of today wants two", ben, roster=world.with_policy("prod", threshold=2))
     scene.accept("reseal: by one who left the policy", ben, roster=world.with_policy("prod", people=["ana", "cho"]))
-    scene.accept("reseal: the policy of today wants a better tier", scene.by("ana-phone"), roster=world.with_policy("prod", tier="device-bound"))
+    scene.accept(
+        "reseal: the policy of today wants a better tier",
+        scene.by("ana-phone"),
+        roster=world.with_policy("prod", tier="device-bound"),
+    )
     scene.refuse("reseal: the sealed tier still counts", "tier", scene.by("cho-lab", content=bytes(32), position=0),
                  roster=world.with_policy("prod", tier="soft"))  # fmt: skip
     scene.refuse("reseal: by one who lost the role", "not-approver", ben, roster=world.roster(_lost_role))
     scene.refuse("reseal: by one who is only in the policy of today", "not-approver",
-                 scene.by("eve-phone", content=bytes(32), position=0), roster=world.with_policy("prod", people=["eve"]))  # fmt: skip
+                 scene.by("eve-phone", content=bytes(32), position=0), roster=world.with_policy("prod",
+                 people=["eve"]))  # fmt: skip
     scene.refuse("reseal: by a device out of date", "device", ben, roster=world.with_device("ben-token", expires=NOW))
     scene.refuse("reseal: older than remembered", "version", ben, remembered=[3, 1])
     two = Scene(book, world, MAIN, asked=world.ask_reseal(MAIN))
@@ -291,7 +337,9 @@ def _denied(scene: Scene) -> None:
     accept("freeze with the deny key", decide("ana-laptop", "freeze", signer=deny))
     accept("from a tier too low", decide("cho-lab"))
     accept("with a secret that says nothing", decide("ben-token"), secret=wrap("secret", {}))
-    accept("item of another secret", decide("ben-token", edit=lambda value: value["items"][0].update(secret=b64(bytes(32)), index=9)))
+    accept(
+        "item of another secret", decide("ben-token", edit=lambda value: value["items"][0].update(secret=b64(bytes(32)), index=9))
+    )
     accept("of a quorum", decide("ben-token"), roster=world.with_policy("prod", threshold=3))
     accept("request long expired", decide("ben-token", expires=NOW + DAY), now=NOW + 900)
     refuse("approve", "verdict", decide("ben-token", "approve"))
@@ -320,14 +368,28 @@ def _denied(scene: Scene) -> None:
 def _denied_reseal(book: Book, world: World) -> None:
     sealed, asked = world.seal(), world.ask_reseal()
     given = {"request": asked.wrapper, "secret": sealed.wrapper}
-    ben, eve = world.decide("ben-token", [(asked, sealed)], verdict="deny"), world.decide("eve-phone", [(asked, sealed)], verdict="deny")
+    ben, eve = (
+        world.decide("ben-token", [(asked, sealed)], verdict="deny"),
+        world.decide("eve-phone", [(asked, sealed)], verdict="deny"),
+    )
     book.accept("denied: reseal", "denied", decision=ben, **given)
-    book.accept("denied: reseal, left the policy", "denied", decision=ben, roster=world.with_policy("prod", people=["ana"]), **given)
+    book.accept(
+        "denied: reseal, left the policy", "denied", decision=ben, roster=world.with_policy("prod", people=["ana"]), **given
+    )
     book.accept("denied: reseal of an old version", "denied", decision=ben, roster=world.roster(floors=[[KEY, 9, 0]]), **given)
     book.refuse("denied: reseal, only in the policy of today", "denied", "not-approver", decision=eve,
                 roster=world.with_policy("prod", people=["eve"]), **given)  # fmt: skip
-    forged = world.seal(edit=lambda value: value["core"]["policy"].update(people=["eve"]), signer=world.devices["eve-phone"].auth[0])
-    book.refuse("denied: reseal, people of a forged secret", "denied", "signature", decision=eve, request=asked.wrapper, secret=forged.wrapper)
+    forged = world.seal(
+        edit=lambda value: value["core"]["policy"].update(people=["eve"]), signer=world.devices["eve-phone"].auth[0]
+    )
+    book.refuse(
+        "denied: reseal, people of a forged secret",
+        "denied",
+        "signature",
+        decision=eve,
+        request=asked.wrapper,
+        secret=forged.wrapper,
+    )
     book.refuse("denied: reseal, secret of another path", "denied", "path-mismatch", decision=ben, request=asked.wrapper,
                 secret=world.seal("prod/api/other").wrapper)  # fmt: skip
     assert encode(given["request"])

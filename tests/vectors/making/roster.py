@@ -90,7 +90,9 @@ def _chain(book: Book, world: World) -> None:
     book.refuse("no roots", "trust", "root-chain", roots=[])
     book.refuse("another pin", "trust", "pin", pin=b64(bytes(32)))
     book.refuse("the chain without its first", "trust", "pin", **{**inputs(root), "roots": [root]})
-    book.refuse("root 1 by one key", "trust", "root-threshold", roots=[{**world.roots[0], "signatures": world.roots[0]["signatures"][:1]}])
+    book.refuse(
+        "root 1 by one key", "trust", "root-threshold", roots=[{**world.roots[0], "signatures": world.roots[0]["signatures"][:1]}]
+    )
     book.refuse("root 1 unsigned", "trust", "root-threshold", roots=[{**world.roots[0], "signatures": []}])
     book.refuse("a roster for a root", "trust", "type", roots=[world.roster_wrapper])
     book.refuse("the roster of the old root under the new", "trust", "roster-threshold", roots=[*world.roots, root])
@@ -119,7 +121,9 @@ def _roster(book: Book, world: World) -> None:
     refuse("of the future", "future", world.roster(issued=NOW + 301))
     book.accept("roster: in its last second", "trust", roster=world.roster(expires=NOW + 1))
     refuse("expired by the clock", "expired", world.roster_wrapper, now=NOW + 13 * DAY)
-    refuse("changed on the way", "roster-threshold", {**world.roster(version=8), "signatures": world.roster_wrapper["signatures"]})
+    refuse(
+        "changed on the way", "roster-threshold", {**world.roster(version=8), "signatures": world.roster_wrapper["signatures"]}
+    )
     refuse("another type", "type", world.roots[0])
     refuse("with an unknown field", "field", world.roster(lambda value: value.update(extra=1)))
 
@@ -170,7 +174,8 @@ def _invalid(book: Book, world: World) -> None:
         "a deny key twice": device(1, 0, deny=deny),
         "a deny key that is an auth key": device(2, 0, deny=ben["auth"][0]),
         "a deny key that is the own KEM key": device(1, 0, deny={"alg": "es256", "public": ben["kem"]["public"]}),
-        "an auth key that is a recovery key": recovery(3, lambda value: value["keys"][0].update(kem={"suite": "p256", "public": ben["auth"][0]["public"]})),
+        "an auth key that is a recovery key": recovery(3, lambda value: value["keys"][0].update(kem={"suite": "p256",
+        "public": ben["auth"][0]["public"]})),
         "a passkey as deny key": device(1, 0, deny=world.signer("x", "webauthn-es256").key),
         "no auth key": device(1, 0, auth=[]),
         "two auth keys on a device-bound device": device(1, 0, auth=[*ben["auth"], new]),
@@ -194,7 +199,8 @@ def _invalid(book: Book, world: World) -> None:
         "a recovery key twice in one policy": recovery(3, lambda value: value["keys"][1].update(kem=value["keys"][0]["kem"])),
         "a recovery id twice in one policy": recovery(3, lambda value: value["keys"][1].update(id="safe-1")),
         "one recovery key under two ids": recovery(3, lambda value: value["keys"][0].update(id="other")),
-        "one recovery id with two keys": recovery(3, lambda value: value["keys"][0].update(kem={"suite": "p256", "public": new["public"]})),
+        "one recovery id with two keys": recovery(3, lambda value: value["keys"][0].update(kem={"suite": "p256",
+        "public": new["public"]})),
     }  # fmt: skip
     for name, edit in bad.items():
         book.refuse(f"roster: {name}", "trust", "roster-invalid", roster=world.roster(edit))
@@ -223,7 +229,9 @@ def _seen(book: Book, world: World) -> None:
     book.accept("seen: the same", "trust", seen=now)
     book.accept("seen: the next", "trust", seen=now, roster=following)
     book.accept("seen: two later, whatever it follows", "trust", seen=now, roster=world.roster(version=9, previous=other))
-    book.accept("seen: signed anew", "trust", seen=now, roster=world.roster(signers=[*world.admins, world.signer("more", "es256")]))
+    book.accept(
+        "seen: signed anew", "trust", seen=now, roster=world.roster(signers=[*world.admins, world.signer("more", "es256")])
+    )
     for name, code, seen, roster in (
         ("one number back", "rollback", {**now, "roster": [1, 8]}, world.roster_wrapper),
         ("a root back", "rollback", {**now, "roster": [2, 1]}, world.roster_wrapper),

@@ -52,7 +52,9 @@ def _hpke(book: Book, world: World) -> None:
     refuse("enc at infinity", enc=b64(b"\x00"))
     refuse("enc hybrid", enc=b64(bytes([6 + (enc[-1] & 1)]) + enc[1:]))
     refuse("enc of 66 bytes", enc=b64(enc + b"\0"))
-    refuse("the mirrored point", enc=b64(enc[:33] + (2**256 - 2**224 + 2**192 + 2**96 - 1 - int.from_bytes(enc[33:])).to_bytes(32)))
+    refuse(
+        "the mirrored point", enc=b64(enc[:33] + (2**256 - 2**224 + 2**192 + 2**96 - 1 - int.from_bytes(enc[33:])).to_bytes(32))
+    )
     enc, ct = hpke.seal(public, domain("stanza", "x", 0), bytes(33), ephemeral)
     refuse("plaintext of 33 bytes", enc=b64(enc), ct=b64(ct))
     for name, dek, salt, index in (("zeros", bytes(32), bytes(32), 1), ("other", world.secret("k"), world.secret("s"), 255)):
@@ -106,7 +108,8 @@ def _shares(book: Book, world: World) -> None:
     for name, changes in (
         ("another index", {"index": 128}), ("another salt", {"salt": b64(secret)}), ("another share", {"share": b64(salt)}),
         ("a share of 31 bytes", {"share": b64(secret[:31])}), ("index 0", {"index": 0}),
-        ("without the domain", {"commitment": b64(sha256(salt + bytes([129]) + secret))}), ("commitment cut short", {"commitment": b64(bytes(31))}),
+        ("without the domain", {"commitment": b64(sha256(salt + bytes([129]) + secret))}), ("commitment cut short",
+        {"commitment": b64(bytes(31))}),
     ):  # fmt: skip
         book.refuse(f"share: {name}", "share", "field" if "short" in name or "31" in name else "share", **changes)
 
@@ -122,11 +125,17 @@ def _payload(book: Book, world: World) -> None:
     for name, code, changes in (
         ("another path", "decrypt", {"path": "prod/api/kez"}), ("another version", "decrypt", {"version": 4}),
         ("another organisation", "decrypt", {"org": b64(bytes(32))}), ("another salt", "dek", {"salt": b64(bytes(32))}),
-        ("length one less", "ciphertext", {"length": len(ct) - 1}), ("hash of something else", "ciphertext", {"ciphertext_hash": b64(bytes(32))}),
+        ("length one less", "ciphertext", {"length": len(ct) - 1}), ("hash of something else", "ciphertext",
+        {"ciphertext_hash": b64(bytes(32))}),
     ):  # fmt: skip
         book.refuse(f"payload: {name}", "payload", code, core={**core, **changes})
     book.accept("payload: what is not in the aad may differ", "payload", core={**core, "sealed": 1, "recipients": []})
-    for name, bad in (("a bit", bytes([ct[0] ^ 1]) + ct[1:]), ("a byte less", ct[:-1]), ("a byte more", ct + b"\0"), ("nothing", b"")):
+    for name, bad in (
+        ("a bit", bytes([ct[0] ^ 1]) + ct[1:]),
+        ("a byte less", ct[:-1]),
+        ("a byte more", ct + b"\0"),
+        ("nothing", b""),
+    ):
         book.refuse(f"payload: {name} of the ciphertext", "payload", "ciphertext", ciphertext=b64(bad))
     flipped = bytes([ct[0] ^ 1]) + ct[1:]
     book.refuse("payload: a bit, and its hash made anew", "payload", "decrypt", ciphertext=b64(flipped),
@@ -153,7 +162,9 @@ def _stanzas(book: Book, world: World) -> None:
     book.refuse("stanza of another", "stanza", "stanza", position=0, secret_key=mine)
     book.refuse("stanza beyond the last", "stanza", "stanza", position=7, secret_key=mine)
     core = {**solo.core, "version": 9}
-    book.refuse("stanza under another core", "stanza", "stanza", position=2, secret_key=mine, secret={**solo.payload, "core": core})
+    book.refuse(
+        "stanza under another core", "stanza", "stanza", position=2, secret_key=mine, secret={**solo.payload, "core": core}
+    )
     moved = [solo.payload["stanzas"][2], *solo.payload["stanzas"][1:]]
     book.refuse("stanza moved", "stanza", "stanza", position=0, secret_key=mine, secret={**solo.payload, "stanzas": moved})
 
@@ -181,7 +192,9 @@ def _secret(book: Book, world: World) -> None:
     refuse("signed by the client", "signature", world.seal(signer=world.client_signer))
     refuse("signed with the deny key", "signature", world.seal(device="ana-laptop", signer=world.devices["ana-laptop"].deny))
     accept("by the second credential", world.seal(device="ana-phone", signer=world.devices["ana-phone"].auth[1]))
-    refuse("the sealer is none any more", "sealer", roster=world.roster(lambda value: value["people"][3].update(roles=["auditor"])))
+    refuse(
+        "the sealer is none any more", "sealer", roster=world.roster(lambda value: value["people"][3].update(roles=["auditor"]))
+    )
     refuse("the sealer's person was dropped", "sealer", roster=world.roster(lambda value: value["people"].pop(3)))
     refuse("signed twice", "signature", secret={**good.wrapper, "signatures": good.wrapper["signatures"] * 2})
     # 7.3 `added <= sealed < device.expires`, not in the future
@@ -242,7 +255,11 @@ def _recipients(book: Book, world: World) -> None:
     case("index 0", KEY, entry(0, [0, "ana", "ana-laptop"]))
     case("index beyond the people", KEY, entry(3, [4, "cho", "cho-phone"]))
     case("somebody outside the policy", KEY, entry(3, [3, "eve", "eve-phone"]))
-    case("devices not sorted", KEY, lambda value: value["core"]["recipients"].__setitem__(slice(0, 2), value["core"]["recipients"][1::-1]))
+    case(
+        "devices not sorted",
+        KEY,
+        lambda value: value["core"]["recipients"].__setitem__(slice(0, 2), value["core"]["recipients"][1::-1]),
+    )
     case("indices not sorted", KEY, lambda value: value["core"]["recipients"].reverse())
     case("a recovery key that the policy has not", KEY, entry(3, [129, "recovery", "safe-1"]))
     case("a recovery key left out", ROOT, drop(6, 131))
@@ -253,7 +270,11 @@ def _recipients(book: Book, world: World) -> None:
     case("a commitment where every stanza has the dek", KEY, core(share_commitments=[[1, world.pin]]))
     case("a commitment left out", MAIN, lambda value: value["core"]["share_commitments"].pop())
     case("commitments not sorted", MAIN, lambda value: value["core"]["share_commitments"].reverse())
-    case("a commitment twice", MAIN, lambda value: value["core"]["share_commitments"].append(value["core"]["share_commitments"][-1]))
+    case(
+        "a commitment twice",
+        MAIN,
+        lambda value: value["core"]["share_commitments"].append(value["core"]["share_commitments"][-1]),
+    )
     case("a commitment for a person without a device", MAIN, drop(2))
     case("a person without a device", MAIN, drop(2, 2), ok=True)
     case("fewer people than the threshold", MAIN, lambda value: (drop(3, 3)(value), drop(2, 2)(value)))

@@ -38,7 +38,13 @@ def _plain(book: Book, world: World, login: dict[str, Any]) -> None:
             flipped = bytes(byte ^ (at == n) for n, byte in enumerate(sig))
             name = f"{signer.alg}: bit of byte {at} of the signature"
             book.refuse(name, "verify", "signature", key=signer.key, signed=_with(good, sig=b64(flipped)))
-        for name, bad in (("63 bytes", sig[:63]), ("65 bytes", sig + b"\0"), ("no bytes", b""), ("zeros", bytes(64)), ("ff", b"\xff" * 64)):
+        for name, bad in (
+            ("63 bytes", sig[:63]),
+            ("65 bytes", sig + b"\0"),
+            ("no bytes", b""),
+            ("zeros", bytes(64)),
+            ("ff", b"\xff" * 64),
+        ):
             book.refuse(f"{signer.alg}: {name}", "verify", "signature", key=signer.key, signed=_with(good, sig=b64(bytes(bad))))
         book.refuse(f"{signer.alg}: hint of another key", "verify", "signature", key=signer.key,
                     signed=_with(good, key=b64(sha256(b"other"))))  # fmt: skip
@@ -180,19 +186,63 @@ def _count(book: Book, world: World, login: dict[str, Any]) -> None:
 
     book.accept("three of three", "count", {"count": 3}, signed=all_three, keys=keys, threshold=3)
     book.accept("three, one wanted", "count", {"count": 3}, signed=all_three, keys=keys, threshold=1)
-    book.accept("a listed key twice counts once", "count", {"count": 1}, signed=wrapper(first), keys=[one.key, one.key], threshold=1)
+    book.accept(
+        "a listed key twice counts once", "count", {"count": 1}, signed=wrapper(first), keys=[one.key, one.key], threshold=1
+    )
     book.accept("one signature twice counts once", "count", {"count": 1}, signed=wrapper(first, first), keys=keys, threshold=1)
     book.accept("a stranger's is ignored", "count", {"count": 1}, signed=sign("login", login, one, four), keys=keys, threshold=1)
-    book.accept("a spoilt one is ignored", "count", {"count": 1}, signed=wrapper(first, {**two_sigs[1], "sig": b64(bytes(64))}), keys=keys, threshold=1)
-    book.accept("spoilt before good, same key", "count", {"count": 1}, signed=wrapper({**first, "sig": b64(bytes(64))}, first), keys=keys, threshold=1)
-    book.accept("an unknown algorithm is ignored", "count", {"count": 1}, signed=wrapper(first, {**first, "alg": "rsa"}), keys=keys, threshold=1)
-    book.accept("two passkeys, one of a wrong origin", "count", {"count": 1},
-                signed=wrapper(first, *sign("login", login, three, origin="https://evil.example")["signatures"]), keys=keys, threshold=1)
+    book.accept(
+        "a spoilt one is ignored",
+        "count",
+        {"count": 1},
+        signed=wrapper(first, {**two_sigs[1], "sig": b64(bytes(64))}),
+        keys=keys,
+        threshold=1,
+    )
+    book.accept(
+        "spoilt before good, same key",
+        "count",
+        {"count": 1},
+        signed=wrapper({**first, "sig": b64(bytes(64))}, first),
+        keys=keys,
+        threshold=1,
+    )
+    book.accept(
+        "an unknown algorithm is ignored",
+        "count",
+        {"count": 1},
+        signed=wrapper(first, {**first, "alg": "rsa"}),
+        keys=keys,
+        threshold=1,
+    )
+    book.accept(
+        "two passkeys, one of a wrong origin",
+        "count",
+        {"count": 1},
+        signed=wrapper(first, *sign("login", login, three, origin="https://evil.example")["signatures"]),
+        keys=keys,
+        threshold=1,
+    )
     book.refuse("one of two, twice", "count", "threshold", signed=wrapper(first, first), keys=keys, threshold=2)
-    book.refuse("good signature, hint of another listed key", "count", "threshold",
-                signed=wrapper({**first, "key": two_sigs[1]["key"]}), keys=keys, threshold=1)
-    book.refuse("a listed key twice for a threshold of two", "count", "threshold", signed=wrapper(first), keys=[one.key, one.key], threshold=2)
+    book.refuse(
+        "good signature, hint of another listed key",
+        "count",
+        "threshold",
+        signed=wrapper({**first, "key": two_sigs[1]["key"]}),
+        keys=keys,
+        threshold=1,
+    )
+    book.refuse(
+        "a listed key twice for a threshold of two",
+        "count",
+        "threshold",
+        signed=wrapper(first),
+        keys=[one.key, one.key],
+        threshold=2,
+    )
     book.refuse("stranger's alone", "count", "threshold", signed=sign("login", login, four), keys=keys, threshold=1)
     book.refuse("nobody's", "count", "threshold", signed=wrapper(), keys=keys, threshold=1)
-    book.refuse("counted, of another type", "count", "type", signed={**all_three, "type": type_of("cancel")}, keys=keys, threshold=1)
+    book.refuse(
+        "counted, of another type", "count", "type", signed={**all_three, "type": type_of("cancel")}, keys=keys, threshold=1
+    )
     book.refuse("counted, with an unknown field", "count", "field", signed={**all_three, "x": 1}, keys=keys, threshold=1)
