@@ -174,7 +174,6 @@ class Broker:
         """Until something changed that this visit waits for. Raises what ended a request of its own."""
         while True:
             visit.bell.clear()
-            self._show(visit)
             for path, pending in list(visit.waits.items()):
                 if pending.finished:
                     # The error of a request that one waits on is one's own; a success stands as a lease by now.
@@ -189,6 +188,7 @@ class Broker:
             own = list(visit.waits)
             if own and not visit.behind and all(visit.taken(path) is not None for path in own):
                 return
+            self._show(visit)
             await visit.bell.wait()
 
     def _show(self, visit: Visit) -> None:

@@ -42,7 +42,8 @@ def policy(**changes) -> Policy:
 
 
 def roster(*holds: Hold) -> Roster:
-    return Roster(org="o", root="r", version=1, issued=0, expires=1, people=[], policies=[], floors=[], revoked=[], holds=list(holds))
+    return Roster(org="o", root="r", version=1, issued=0, expires=1, people=[], policies=[], floors=[], revoked=[],
+                  holds=list(holds))
 
 
 # ---- identities ----------------------------------------------------------------------------------------------------------
@@ -69,8 +70,9 @@ def test_out_of_scope_is_forbidden(clients, path, wanted):  # C2
         flow.choose(clients, path, wanted)
 
 
-@pytest.mark.parametrize("path", ["prod/../prod/db", "prod//db", "/prod/db", "prod/db/", "Prod/db", "prod/db ", "prod/db\0", "prod%2fdb",
-                                  "prod/./db", "ｐrod/db", "prod/\u212aey", "", "a" * 201, "prod/*", "**"])  # fmt: skip
+@pytest.mark.parametrize("path", ["prod/../prod/db", "prod//db", "/prod/db", "prod/db/", "Prod/db", "prod/db ",
+                                  "prod/db\0", "prod%2fdb", "prod/./db", "\uff50rod/db", "prod/\u212aey", "", "a" * 201,
+                                  "prod/*", "**"])  # fmt: skip
 def test_a_path_is_taken_as_it_is_or_not_at_all(path):  # C3
     with pytest.raises(Refused, match="path"):
         flow.check_call(frames.Get(refs=[path]), 1)
@@ -164,8 +166,8 @@ def test_requests_of_one_command_are_one_card_and_of_the_form_that_the_core_sign
     asked = flow.terms(call, [policy(), policy(ttl=100, window=60)])
     assert asked == Terms(window=900, uses=0, life=60)
     seen = flow.observed(caller, one, "db-1.example.com", system=True)
-    made = flow.request_payloads(wishes, org=bytes(32), client=one, seen=seen, said=flow.claimed(call), asked=asked, roster=(1, 3),
-                                 log_head=(7, bytes(32)), now=1000)
+    made = flow.request_payloads(wishes, org=bytes(32), client=one, seen=seen, said=flow.claimed(call), asked=asked,
+                                 roster=(1, 3), log_head=(7, bytes(32)), now=1000)
     assert group(made) == [[0, 1]]
     key = SigningKey.generate("ed25519")
     for request in made:

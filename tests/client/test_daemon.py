@@ -1,0 +1,428 @@
+"""The daemon in a whole house: real relay, real people's commands, real programs that ask. No wait is timed; ends are events."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.client.caller import Call, contents
+from tests.client.house import SCRIPTS, House
+
+CANARY = b"canary-7c1f2e4b-of-the-house"
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def house():
+    one = House(system=ROOT)
+    try:
+        one.build()
+        one.seal("prod/db", CANARY)
+        one.seal("prod/api", b"the api key")
+        one.start_daemon()
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture(autouse=True)
+def no_leases(house):
+    """Each test begins with a daemon that runs and holds no lease."""
+    if house.relay.poll() is not None:
+        house.start_relay()
+    if house.daemon.poll() is not None:
+        house.start_daemon()
+    house.run("", "stillvault", "leases", "purge")
+
+
+def call(house: House) -> Call:
+    one = Call(str(house.socket))
+    one.hello()
+    return one
+
+
+def ask(house: House, path: str = "prod/db", **terms) -> tuple[Call, int]:
+    """A call that waits for people: its first event has come."""
+    one = call(house)
+    (end,) = one.get([path], **terms)
+    event = one.event()
+    assert event["event"] == "pending", event
+    return one, end
+
+
+def released(house: House, path: str = "prod/db", **terms) -> Call:
+    """A call of this process that was approved; its lease lives."""
+    one, end = ask(house, path, **terms)
+    house.approve()
+    assert one.last()["values"][0]["from"] == "release"
+    contents(end)
+    return one
+
+
+def from_lease(one: Call, path: str = "prod/db") -> bool:
+    """Whether a lease serves the path; a request that comes of it instead is withdrawn by closing."""
+    (end,) = one.get([path])
+    event = one.event()
+    got = contents(end) if event["event"] == "delivered" else os.close(end)
+    return event["event"] == "delivered" and event["values"][0]["from"] == "lease" and bool(got)
+
+
+def until(condition, what: str) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def audit(house: House, kind: str) -> list[dict]:
+    rows = house.run("alice", "stillvault", "audit", "export", "--as", "jsonl").splitlines()
+    return [row for row in map(json.loads, rows) if row.get("kind") == kind]
+
+
+# ---- the loop --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_reads_under_one_lease_are_one_prompt(house):
+    before = len(audit(house, "requested"))
+    shell = house.shell("i=0; while [ $i -lt 1000 ]; do stillvault read sv://prod/db; i=$((i+1)); done", uid=65534 if ROOT else None)
+    house.approve("bob", "--window", "1m")
+    out, err = house.ended(shell)
+    assert out == CANARY * 1000, err
+    assert len(audit(house, "requested")) == before + 1
+    # The use reports name the program and count every use but the first.
+    until(lambda: sum(row["count"] for row in audit(house, "lease-used")) >= 999, "the uses were not reported")
+    row = audit(house, "lease-used")[-1]
+    assert row["exe"] == os.path.realpath("/bin/sh")
+    assert row["uid"] == (65534 if ROOT else os.geteuid())
+
+
+def test_another_program_of_the_same_account_is_asked_for_anew(house):  # L2
+    one = released(house)
+    assert from_lease(one)
+    other = house.shell("stillvault read sv://prod/db")
+    card = house.card()
+    assert card["exe"] == os.path.realpath("/bin/sh")
+    house.run("bob", "stillvault", "deny", card["id"])
+    out, err = house.ended(other)
+    assert out == b""
+    assert b"denied" in err
+    assert from_lease(one)
+    one.sock.close()
+
+
+@pytest.mark.skipif(not ROOT, reason="needs a second account")
+def test_accounts_see_and_purge_their_own(house):  # L1
+    one = released(house)
+    other = house.shell("stillvault read sv://prod/api; stillvault leases --format json; stillvault leases purge; sleep 1000", uid=65534)
+    house.approve()
+    listed = b""
+    while b"}]" not in listed:
+        listed += os.read(other.stdout.fileno(), 4096)
+    leases = json.loads(listed[listed.index(b"{"):].decode().splitlines()[0])["leases"]
+    assert [lease["path"] for lease in leases] == ["prod/api"]
+    until(lambda: len(json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"]) == 1, "not purged")
+    assert from_lease(one)
+    one.sock.close()
+    other.kill()
+
+
+def test_what_the_person_sees_is_what_the_kernel_said(house):
+    one = call(house)
+    ends = one.get(["prod/api", "prod/db"], argv=["migrate", "--prod"], reason="ticket 7")
+    event = one.event()
+    card = house.card()
+    assert (card["id"], card["code"]) == (event["card"], event["code"])
+    assert sorted(asked["secret"] for asked in card["requests"]) == ["prod/api", "prod/db"]
+    assert card["exe"] == os.path.realpath("/proc/self/exe")
+    assert card["uid"] == os.geteuid()
+    assert card["host"] == "db-1"
+    assert card["claimed"] == {"argv": ["migrate", "--prod"], "reason": "ticket 7"}
+    assert card["grade"] == ("system" if ROOT else "user")
+    house.approve()
+    assert [value["path"] for value in one.last()["values"]] == ["prod/api", "prod/db"]
+    assert [contents(end) for end in ends] == [b"the api key", CANARY]
+    one.sock.close()
+
+
+def test_callers_of_one_process_share_a_request(house):
+    one, end = ask(house)
+    two = call(house)
+    (second,) = two.get(["prod/db"])
+    assert two.event()["card"]
+    assert len(house.cards()) == 1
+    house.approve()
+    assert one.last()["values"][0]["from"] == "release"
+    assert two.last()["values"][0]["from"] == "lease"
+    assert contents(end) == contents(second) == CANARY
+    for connection in (one, two):
+        connection.sock.close()
+
+
+def test_when_the_first_caller_goes_the_second_is_served(house):
+    one, end = ask(house)
+    two = call(house)
+    (second,) = two.get(["prod/db"])
+    two.event()
+    one.sock.close()
+    os.close(end)
+    house.approve()
+    assert two.last()["values"][0]["from"] == "release"
+    assert contents(second) == CANARY
+    two.sock.close()
+
+
+# ---- no --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_denial_ends_with_10_and_the_note(house):
+    one, end = ask(house)
+    house.run("bob", "stillvault", "deny", house.card()["id"], "--note", "not today")
+    event = one.last()
+    assert (event["code"], event["exit"]) == ("denied", 10)
+    assert "bob" in event["message"]
+    assert "not today" in event["message"]
+    assert contents(end) == b""
+    one.sock.close()
+
+
+def test_nobody_answers_ends_with_11(house):
+    one, end = ask(house, ttl=1)
+    assert one.last()["exit"] == 11
+    os.close(end)
+    one.sock.close()
+
+
+def test_out_of_scope_and_unknown_paths(house):  # C2
+    one = call(house)
+    for path, code in (("dev/db", 13), ("root/**", 15), ("prod/never-sealed", 14)):
+        (end,) = one.get([path])
+        event = one.last()
+        assert event["exit"] == code, event
+        os.close(end)
+    one.sock.close()
+
+
+def test_a_hold_is_said_and_ends(house):
+    house.run("alice", "stillvault", "hold", "prod/db", "--for", "1h")
+    one = call(house)
+
+    def held() -> bool:
+        (end,) = one.get(["prod/db"])
+        event = one.event()
+        os.close(end)
+        return event.get("exit") == 13 and event["check"] == "hold"
+
+    assert held()
+    house.run("alice", "stillvault", "hold", "prod/db", "--lift")
+    one.sock.close()
+    released(house).sock.close()
+
+
+def test_closing_withdraws_the_request(house):
+    one, end = ask(house)
+    house.card()
+    one.sock.close()
+    os.close(end)
+    until(lambda: not house.cards(), "the card stayed")
+    assert audit(house, "cancelled")
+
+
+def test_interrupted_front_withdraws(house):
+    front = house.start("", str(SCRIPTS / "stillvault"), "read", "sv://prod/db")
+    house.card()
+    front.send_signal(signal.SIGINT)
+    house.ended(front)
+    assert front.returncode == 130
+    until(lambda: not house.cards(), "the card stayed")
+
+
+def test_cancel_by_card(house):
+    one, end = ask(house)
+    card = house.card()["id"]
+    house.run("", "stillvault", "cancel", card)
+    event = one.last()
+    assert (event["code"], event["exit"]) == ("cancelled", 1)
+    until(lambda: not house.cards(), "the card stayed")
+    os.close(end)
+    one.sock.close()
+
+
+# ---- the ends of a lease -----------------------------------------------------------------------------------------------------
+
+
+def test_a_lease_ends_with_its_window(house):  # L15
+    one = released(house, window=1)
+    until(lambda: not from_lease(call(house)), "the window did not end")
+    one.sock.close()
+
+
+def test_a_lease_ends_with_its_uses(house):
+    one = released(house, uses=2)
+    assert from_lease(one)
+    assert not from_lease(one)
+    one.sock.close()
+
+
+def test_a_lease_ends_with_its_process(house):
+    shell = house.shell("stillvault read sv://prod/db; read line")
+    house.approve()
+    until(lambda: len(json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"]) == 1, "no lease")
+    shell.kill()
+    until(lambda: not json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"], "the lease stayed")
+
+
+def test_a_newer_version_ends_it(house):
+    house.seal("prod/api", b"old")
+    one = released(house, "prod/api")
+    house.seal("prod/api", b"the api key")
+    until(lambda: not from_lease(call(house), "prod/api"), "the old value stayed")
+    one.sock.close()
+
+
+def test_a_freeze_ends_it(house):  # L15
+    one = released(house)
+    row = audit(house, "released")[-1]
+    house.run("bob", "stillvault", "deny", row["request"])
+    until(lambda: not json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"], "the lease stayed")
+    one.sock.close()
+
+
+def test_a_hold_ends_it(house):
+    one = released(house)
+    house.run("alice", "stillvault", "hold", "host/db-1", "--for", "1h")
+    until(lambda: not json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"], "the lease stayed")
+    house.run("alice", "stillvault", "hold", "host/db-1", "--lift")
+    one.sock.close()
+
+
+# ---- faults ----------------------------------------------------------------------------------------------------------------
+
+
+def test_leases_live_while_the_relay_is_down_and_new_requests_fail_clearly(house):  # R22
+    one = released(house)
+    house.stop(house.relay, signal.SIGKILL)
+    for _ in range(100):
+        assert from_lease(one)
+    for _ in range(20):
+        (end,) = one.get(["prod/api"])
+        event = one.last()
+        assert (event["code"], event["exit"]) == ("unavailable", 14), event
+        os.close(end)
+    house.start_relay()
+    assert from_lease(one)
+
+    def back() -> bool:
+        (end,) = one.get(["prod/api"])
+        event = one.event()
+        if event["event"] == "pending":
+            house.approve()
+            event = one.last()
+            assert contents(end) == b"the api key"
+            return True
+        os.close(end)
+        return False
+
+    until(back, "the daemon did not come back")
+    one.sock.close()
+
+
+def test_a_request_survives_a_restart_of_the_relay(house):  # R16
+    one, end = ask(house)
+    house.card()
+    house.stop(house.relay, signal.SIGKILL)
+    house.start_relay()
+    house.approve()
+    assert one.last()["values"][0]["from"] == "release"
+    assert contents(end) == CANARY
+    one.sock.close()
+
+
+def test_a_relay_that_says_nothing_is_told_from_one_that_thinks(house):  # R22, R23
+    house.relay.send_signal(signal.SIGSTOP)
+    try:
+        one = call(house)
+        (end,) = one.get(["prod/db"])
+        event = one.last()
+        assert (event["code"], event["exit"]) == ("unavailable", 14), event
+        os.close(end)
+        one.sock.close()
+    finally:
+        house.relay.send_signal(signal.SIGCONT)
+    until(lambda: not house.cards(), "the request that nobody waits for stayed")
+
+
+def test_a_killed_daemon_leaves_nothing_and_asks_again(house):  # R24
+    released(house).sock.close()
+    house.stop(house.daemon, signal.SIGKILL)
+    found = subprocess.run(["grep", "-rlaF", CANARY.decode(), str(house.folder), "/tmp", "/run", "/dev/shm"], capture_output=True,
+                           check=False).stdout.decode().splitlines()
+    assert not [name for name in found if "/pytest" not in name and "/sv-" in name or name.startswith(str(house.folder))]
+    house.start_daemon()
+    one = call(house)
+    assert not from_lease(one)
+    one.sock.close()
+
+
+def test_sigterm_withdraws_wipes_and_removes_the_socket(house):
+    one, end = ask(house)
+    house.card()
+    assert house.stop(house.daemon) == 0
+    assert one.event() is None
+    assert contents(end) == b""
+    assert not house.socket.exists()
+    until(lambda: not house.cards(), "the card stayed")
+    one.sock.close()
+
+
+def test_the_daemon_cannot_be_looked_into_and_never_forks(house):
+    pid = house.daemon.pid
+    status = Path(f"/proc/{pid}/limits").read_text()
+    core = next(line for line in status.splitlines() if line.startswith("Max core file size"))
+    assert core.split()[4:6] == ["0", "0"]
+    assert Path(f"/proc/{pid}/task/{pid}/children").read_text() == ""
+
+
+# ---- several identities ------------------------------------------------------------------------------------------------------
+
+
+def test_several_identities_in_one_daemon(house):
+    house.join("agent/helper", "host", "client", "invite", "agent/helper", "--host", "db-1", "--grade",
+               "system" if ROOT else "user", "--scope", "prod/agent/**")
+    house.seal("prod/agent/key", b"for the agent")
+
+    def subjects() -> list[str]:
+        one = call(house)
+        one.say({"verb": "whoami"})
+        event = one.event()
+        one.sock.close()
+        return [client["subject"] for client in event["clients"]]
+
+    until(lambda: subjects() == ["agent/helper", "host/db-1"], "the new identity was not found")
+    one, end = ask(house, "prod/agent/key")
+    house.approve()
+    assert one.last()["event"] == "delivered"
+    assert contents(end) == b"for the agent"
+    assert audit(house, "requested")[-1]["actor"] == "agent/helper"
+    # A lease of one identity serves no other.
+    (end,) = one.get(["prod/agent/key"], client="host/db-1")
+    assert one.event()["event"] == "pending"
+    os.close(end)
+    one.sock.close()
+
+
+def test_nothing_of_the_value_is_at_the_relay(house):
+    until(lambda: True, "")
+    data = house.folder / "relay" / "stillvault.db"
+    with contextlib.closing(sqlite3.connect(f"file:{data}?mode=ro", uri=True)) as database:
+        assert database.execute("select count(*) from sqlite_master").fetchone()[0] > 0
+    for file in (house.folder / "relay").rglob("*"):
+        if file.is_file():
+            assert CANARY not in file.read_bytes()
