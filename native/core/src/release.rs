@@ -44,8 +44,12 @@ pub fn release(
     if prompts.iter().any(|prompt| prompt.cert.oid() != prompts.first().map_or(prompt.cert.oid(), |p| p.cert.oid())) {
         return Err(Refusal::new(Code::Item, "the items are of one client"));
     }
-    let mut pairs = Vec::with_capacity(prompts.len());
+    let mut pairs: Vec<(&Prompt, &Item)> = Vec::with_capacity(prompts.len());
     for prompt in prompts {
+        // A prompt given twice would leave an item over that nobody was shown.
+        if pairs.iter().any(|(before, _)| before.request.oid() == prompt.request.oid()) {
+            return Err(Refusal::new(Code::Item, "a prompt stands twice"));
+        }
         pairs.push((*prompt, check_item(trust, prompt, &decision, key, now)?));
     }
     // 3. Only now the private key: open one's own stanza, seal to the requester, wipe.
