@@ -182,7 +182,7 @@ TABLE: tuple[Line, ...] = (
     Line(_AFTER, "deny", "revoked", _REVOKE, _may_deny, _deny_after_hand_over),
     Line(_AFTER, "freeze", "revoked", _REVOKE, _may_deny, _deny_after_hand_over),
     Line(_AFTER, "roster-drops", "revoked", _REVOKE, _had_approved, _drop_after_hand_over),
-    Line(_AFTER, "roster-drops", None, (), change=_drop_after_hand_over),
+    Line((*_AFTER, "closed"), "roster-drops", None, (), change=_drop_after_hand_over),
     Line(_AFTER, "client-revoked", "revoked", _REVOKE),
     Line(_AFTER, "newer-version", "revoked", _REVOKE),
 )

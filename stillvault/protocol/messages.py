@@ -264,6 +264,7 @@ class Decided(Message):
     oid: str
     states: list[str]
     effects: list[str] = []
+    late: list[str] = []  # requests whose item changed nothing: decided, ended or sealed anew before it came
 
 
 class SignedList(Message):

@@ -17,12 +17,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import apsw
-
 from stillvault.crypto import public
 from stillvault.relay import app, log, tls
 from stillvault.relay.settings import BadSetting, Settings
-from stillvault.relay.store import bearers, schema, tree
+from stillvault.relay.store import bearers, copying, schema, tree
 from stillvault.relay.store.connection import database_path, open_reader, open_writer
 from stillvault.relay.store.transaction import Transaction
 
@@ -41,7 +39,7 @@ def backup(settings: Settings, target: Path) -> None:
     part = target.with_name(target.name + ".part")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch:
         copy = Path(scratch) / DATABASE
-        _copy(database_path(directory), copy)
+        copying.copy(database_path(directory), copy)
         descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             with tarfile.open(fileobj=file, mode="w") as archive:
@@ -54,17 +52,6 @@ def backup(settings: Settings, target: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     part.rename(target)
-
-
-def _copy(source: Path, target: Path) -> None:
-    reading, writing = open_reader(source), apsw.Connection(str(target))
-    with writing.backup("main", reading, "main") as copying:
-        while not copying.done:
-            copying.step(256)
-    reading.close()
-    bearers.clear(writing)
-    writing.execute("VACUUM")
-    writing.close()
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -84,7 +71,7 @@ def restore(settings: Settings, source: Path) -> None:
         _unpack(source, directory)
         connection = open_writer(database_path(directory))
         schema.migrate(connection)
-        if connection.execute("PRAGMA integrity_check").get != "ok":
+        if not copying.whole(connection):
             raise BadSetting(str(source), "backup", "the database in it is damaged", "Take an older backup.")
         with connection:
             bearers.clear(connection)
@@ -141,7 +128,7 @@ def doctor(settings: Settings) -> Iterator[tuple[str, bool, str]]:
             yield name, True, check(settings)
         except BadSetting as error:
             yield name, False, f"{error.field}: {error.rule}. {error.fix}"
-        except (apsw.Error, OSError, LookupError) as error:
+        except (copying.Damaged, OSError, LookupError) as error:
             yield name, False, f"it cannot be read ({type(error).__name__}). Restore a backup."
 
 
@@ -155,7 +142,7 @@ def _look_at_directory(settings: Settings) -> str:
 def _look_at_database(settings: Settings) -> str:
     reading = open_reader(database_path(settings.directory))
     schema.check(reading)
-    if reading.execute("PRAGMA integrity_check").get != "ok":
+    if not copying.whole(reading):
         raise BadSetting("database", "pages", "integrity_check found damage", "Restore a backup.")
     return f"schema {schema.version_of(reading)}, pages intact"
 

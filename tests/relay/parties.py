@@ -246,7 +246,9 @@ class Organisation:
         token = self.setup_token()
         self.root = self.sign_root(self.relay.call("GET", "/v1/setup/log", token=token).ok())
         self.roster = self.sign_roster()
-        made = self.relay.call("POST", "/v1/setup", {"root": wire(self.root)[0], "roster": wire(self.roster)[0]}, token=token).ok()
+        made = self.relay.call(
+            "POST", "/v1/setup", {"root": wire(self.root)[0], "roster": wire(self.roster)[0]}, token=token
+        ).ok()
         assert made == {"org_id": self.pin}
         return self
 
@@ -330,7 +332,9 @@ class Organisation:
         self.admin.post("/v1/secrets", {"secret": wire(sealed.secret)[0], "ciphertext": b64encode(sealed.ciphertext)}).ok()
         return sealed.secret
 
-    def decision(self, device: Device, verdict: str, *pairs: tuple[bytes, bytes], by: SigningKey | None = None, **changes: object) -> bytes:
+    def decision(
+        self, device: Device, verdict: str, *pairs: tuple[bytes, bytes], by: SigningKey | None = None, **changes: object
+    ) -> bytes:
         """A signed decision on (request, secret) pairs."""
         items = []
         for request, secret in pairs:
@@ -338,9 +342,15 @@ class Organisation:
             index = core["policy"]["people"].index(device.person) + 1 if device.person in core["policy"]["people"] else 1
             items.append(
                 {
-                    "request": b64encode(oid_of(request)), "secret": b64encode(oid_of(secret)), "path": core["path"],
-                    "version": core["version"], "revision": core["revision"], "index": index, "window": 300, "uses": 0,
-                }  # fmt: skip
+                    "request": b64encode(oid_of(request)),
+                    "secret": b64encode(oid_of(secret)),
+                    "path": core["path"],
+                    "version": core["version"],
+                    "revision": core["revision"],
+                    "index": index,
+                    "window": 300,
+                    "uses": 0,
+                }
             )
         decision: Json = {
             "org": self.pin, "verdict": verdict, "person": device.person, "device": device.id, "issued": now(),

@@ -112,7 +112,14 @@ class RelayProcess:
         return http.client.HTTPSConnection("localhost", self.port, timeout=PATIENCE, context=self.context())
 
     def call(
-        self, method: str, path: str, body: object = None, *, token: str = "", headers: Mapping[str, str] | None = None, raw: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
     ) -> Answer:
         """One call on a kept connection of this thread."""
         sent = {"Authorization": f"Bearer {token}"} if token else {}

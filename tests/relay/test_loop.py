@@ -24,7 +24,14 @@ def test_a_secret_goes_from_sealed_to_delivered(org: Organisation) -> None:
     state = db.state(request)
     releases = [public.encode(one) for one in state["releases"]]
     opened = private.open_releases(
-        org.trust(), request, ephemeral, public.encode(state["secret"]), public.b64decode(state["ciphertext"]), releases, None, now()
+        org.trust(),
+        request,
+        ephemeral,
+        public.encode(state["secret"]),
+        public.b64decode(state["ciphertext"]),
+        releases,
+        None,
+        now(),
     )
     assert opened.value.reveal() == b"s3cret"
     db.receipt(request, secret).ok()
@@ -51,7 +58,14 @@ def test_a_quorum_counts_people(relay: object, org: Organisation) -> None:
     releases = [public.encode(one) for one in state["releases"]]
     assert len(releases) == 2
     opened = private.open_releases(
-        org.trust(), request, ephemeral, public.encode(state["secret"]), public.b64decode(state["ciphertext"]), releases, None, now()
+        org.trust(),
+        request,
+        ephemeral,
+        public.encode(state["secret"]),
+        public.b64decode(state["ciphertext"]),
+        releases,
+        None,
+        now(),
     )
     assert opened.value.reveal() == b"s3cret"
     assert [row["detail"]["people"] for row in org.leaves("approved") if "outcome" not in row["detail"]] == ["1/2", "2/2"]

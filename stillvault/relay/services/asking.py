@@ -142,6 +142,7 @@ def _add(tx: Transaction, call: Call, one: Asked, card: limits.Card, *, moved: b
         client=one.cert.oid,
         key=call.who.key,
         subject=one.cert.subject,
+        host=one.cert.host,
         id=said.id,
         path=said.path,
         purpose=said.purpose,

@@ -45,7 +45,8 @@ async def decide(call: Call, body: messages.Decide) -> messages.Decided:
     2. an approve comes as a release, from a session of that very device; a deny or freeze needs no session, so that a person
        can say no when all else fails
     3. one sealed entry for each item of an approve, one item for each request
-    4. in one transaction: each item fits its stored request, which moves
+    4. in one transaction: each item fits its stored request, which moves; an item that comes too late changes nothing and takes
+       nothing from the others
     """
     verified = _verify(call, body)
     if not call.who.person:
@@ -53,7 +54,10 @@ async def decide(call: Call, body: messages.Decide) -> messages.Decided:
     essential = verified.said.verdict != "approve"
     moves = await call.relay.writer.write(lambda tx: _take(tx, call, verified), essential=essential)
     effects = sorted({effect for moved in moves for effect in moved.effects})
-    return messages.Decided(public.b64encode(verified.oid), [moved.state for moved in moves], effects)
+    late = [
+        item.request for item, moved in zip(verified.said.items, moves, strict=True) if {"late", "repeat"} & set(moved.effects)
+    ]
+    return messages.Decided(public.b64encode(verified.oid), [moved.state for moved in moves], effects, late)
 
 
 def _verify(call: Call, body: messages.Decide) -> Verified:
@@ -85,9 +89,11 @@ def _verify(call: Call, body: messages.Decide) -> Verified:
 
 
 def _take(tx: Transaction, call: Call, verified: Verified) -> list[Moved]:
-    """4. All items or none."""
+    """4. A decision that does not fit is refused whole."""
     said, now = verified.said, call.now
     rows = [_row(tx, item, said) for item in said.items]
+    if said.verdict == "approve" and all(_resealed(row, item) for row, item in zip(rows, said.items, strict=True)):
+        raise ProblemError("conflict", "a newer version was sealed since the prompt", "items")
     if len({row.key for row in rows}) > 1:
         raise ProblemError("body-form", "the items are of more than one client", "items")
     requests.add_decision(tx.connection, verified.oid, verified.signed, now)
@@ -114,8 +120,6 @@ def _row(tx: Transaction, item: objects.Item, said: objects.Decision) -> StoredR
         raise ProblemError("conflict", "the item names another secret than is stored", "items")
     if said.verdict != "approve":
         return row  # a deny counts whatever secret it saw
-    if row.secret != stored.oid:
-        raise ProblemError("conflict", "a newer version was sealed since the prompt", "items")
     # c.
     core = read(objects.Secret, public.payload_of("secret", stored.signed)).core
     asked = read(objects.Request, public.payload_of("request", row.signed))
@@ -125,6 +129,11 @@ def _row(tx: Transaction, item: objects.Item, said: objects.Decision) -> StoredR
     if not fits:
         raise ProblemError("conflict", "index, window or end do not fit the request", "items")
     return row
+
+
+def _resealed(row: StoredRequest, item: objects.Item) -> bool:
+    """The request went on with a newer seal than this item names."""
+    return row.secret != public.b64decode(item.secret)
 
 
 def _move(tx: Transaction, row: StoredRequest, item: objects.Item, verified: Verified, now: int) -> Moved:
@@ -142,6 +151,8 @@ def _move(tx: Transaction, row: StoredRequest, item: objects.Item, verified: Ver
     )
     event = Event(said.verdict, now, oid=public.b64encode(verified.oid), person=said.person, expires=said.expires)
     fresh = requests.get(tx.connection, row.oid) or row
+    if said.verdict == "approve" and _resealed(fresh, item):
+        return Moved(fresh.state, ["late"])
     return moving.move(tx, fresh, event, Cause(oid=verified.oid, actor=said.person, vote=vote))
 
 

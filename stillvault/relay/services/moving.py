@@ -99,16 +99,10 @@ class _Step:
     after: Row
 
     def leaf(self, kind: str, **detail: object) -> None:
-        request = read(objects.Request, public.payload_of("request", self.request.signed))
-        seen = request.observed
-        facts: dict[str, object] = {
-            "secret": request.path,
-            "host": seen.host,
-            "uid": seen.uid,
-            "user": seen.user,
-            "exe": seen.exe,
-        }
-        self.tx.leaf(kind, self.cause.actor, self.event.at, oid=self.cause.oid, request=self.request.oid, **{**facts, **detail})
+        seen = read(objects.Request, public.payload_of("request", self.request.signed)).observed
+        facts: dict[str, object] = {"secret": self.request.path, "host": self.request.host}
+        facts.update({"uid": seen.uid, "user": seen.user, "exe": seen.exe}, **detail)
+        self.tx.leaf(kind, self.cause.actor, self.event.at, oid=self.cause.oid, request=self.request.oid, **facts)
 
     def log(self, before: lifecycle.State, effects: list[str]) -> None:
         """The rows of contract.md for this move."""

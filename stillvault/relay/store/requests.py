@@ -19,6 +19,7 @@ class StoredRequest:
     client: bytes
     key: bytes
     subject: str
+    host: str
     id: str
     path: str
     purpose: str

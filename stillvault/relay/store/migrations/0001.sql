@@ -83,6 +83,7 @@ CREATE TABLE requests (
     client     BLOB NOT NULL,                     -- oid of the certificate
     key        BLOB NOT NULL,                     -- hash of the certificate's key: who may read the state
     subject    TEXT NOT NULL,
+    host       TEXT NOT NULL,                     -- from the certificate
     id         TEXT NOT NULL,
     path       TEXT NOT NULL,
     purpose    TEXT NOT NULL,
