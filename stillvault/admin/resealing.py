@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from stillvault.admin.caller import observed_here
 from stillvault.admin.organisation import PERSON_CERT
-from stillvault.admin.sealing import listed, stale, upload, verified
+from stillvault.admin.sealing import check_sealer, listed, stale, upload, verified
 from stillvault.approver import device
 from stillvault.approver.account import Account
 from stillvault.approver.decide import approve
@@ -102,6 +102,7 @@ def reseal(account: Account, jobs: Sequence[Job], say: Say) -> tuple[list[dict[s
 
 
 def _client(account: Account) -> Raised:
+    check_sealer(account, account.trust())
     keys = account.keys()
     raw = account.home.read_bytes(PERSON_CERT)
     if raw is None or keys.client is None:

@@ -65,6 +65,7 @@ def seal_value(account: Account, path: str, value: Value) -> dict[str, Any]:
     """Seals a new version. Returns path, version and recipients, and who of the policy could not be sealed to."""
     trust = account.trust()
     now = account.clock()
+    check_sealer(account, trust)
     _policy(trust, path)
     highest = remembered(account.home).highest.get(path)
     newest = latest(account, path)
@@ -96,6 +97,14 @@ def upload(account: Account, trust: Trust, path: str, value: Value, version: Pai
     return {"path": path, "version": version[0], "revision": version[1], "oid": stored.oid,
             "recipients": [{"person": person, "device": device, "index": index} for index, person, device in made.recipients],
             "missing": made.missing}
+
+
+def check_sealer(account: Account, trust: Trust) -> None:
+    """The roster must say that this person seals: others would refuse what they sealed."""
+    roles = next((one.roles for one in roster_of(trust).people if one.id == account.person.person), [])
+    if "sealer" not in roles:
+        raise Forbidden("not-sealer", f"{account.person.person} does not have the role sealer",
+                        f"an administrator gives it: stillvault person set {account.person.person} --role sealer ..")
 
 
 def _policy(trust: Trust, path: str) -> bytes:
