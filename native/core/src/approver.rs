@@ -108,11 +108,7 @@ pub fn verify_request(trust: &Trust, wrapper: &[u8], cert: &Verified<ClientCert>
     if claimed.client != *cert.oid() {
         return Err(other_cert());
     }
-    // It may have been verified under an older roster.
-    if trust.roster().revoked.contains(cert.oid()) {
-        return Err(Refusal::new(Code::Revoked, format!("the certificate of {} is revoked", cert.subject)));
-    }
-    check_dates(cert.issued, cert.expires, now)?;
+    check_cert(trust, cert, now)?;
     check_request(trust, &signed, cert, now, false)
 }
 
@@ -145,9 +141,7 @@ fn check_request(
         return Err(Refusal::new(Code::Scope, format!("{} is not in the scopes of {}", request.path, cert.subject)));
     }
     check_purpose(trust, &cert.subject, request.purpose)?;
-    if let Some(hold) = trust.roster().holds.iter().find(|hold| now < hold.until && covers(hold, cert, &request)) {
-        return Err(Refusal::new(Code::Hold, format!("on hold until {}", hold.until)));
-    }
+    check_holds(trust, cert, &request, now)?;
     // 7.2 Its time. The ttl is the current policy's, for a reseal too. A25
     if request.issued > now.saturating_add(SKEW) {
         return Err(Refusal::new(Code::Clock, format!("issued {}, now {now}", request.issued)));
@@ -183,11 +177,37 @@ fn check_purpose(trust: &Trust, subject: &str, purpose: Purpose) -> Result<()> {
     Err(Refusal::new(Code::Purpose, format!("{subject} may not raise a request to {}", purpose.as_str())))
 }
 
-fn covers(hold: &Hold, cert: &ClientCert, request: &Request) -> bool {
-    match &hold.on {
+fn check_holds(trust: &Trust, cert: &ClientCert, request: &Request, now: u64) -> Result<()> {
+    let covers = |hold: &&Hold| match &hold.on {
         HoldOn::Subject(subject) => *subject == cert.subject,
         HoldOn::Match(pattern) => matches(pattern, &request.path),
+    };
+    match trust.roster().holds.iter().filter(covers).find(|hold| now < hold.until) {
+        Some(hold) => Err(Refusal::new(Code::Hold, format!("on hold until {}", hold.until))),
+        None => Ok(()),
     }
+}
+
+/// What a newer roster may have changed since a prompt was shown: the certificate, holds, the floor, the threshold.
+pub(crate) fn check_still(trust: &Trust, prompt: &Prompt, now: u64) -> Result<()> {
+    check_cert(trust, &prompt.cert, now)?;
+    check_holds(trust, &prompt.cert, &prompt.request, now)?;
+    let core = &prompt.secret.core;
+    if trust.roster().floor(&core.path).is_some_and(|floor| core.pair() < floor) {
+        return Err(Refusal::new(Code::Version, "below the floor of the path by now"));
+    }
+    if prompt.request.purpose == Purpose::Use && core.policy.threshold < trust.policy(&core.path)?.threshold {
+        return Err(Refusal::new(Code::Threshold, "the policy wants more people by now"));
+    }
+    Ok(())
+}
+
+/// A certificate that was verified earlier, perhaps under an older roster.
+fn check_cert(trust: &Trust, cert: &Verified<ClientCert>, now: u64) -> Result<()> {
+    if trust.roster().revoked.contains(cert.oid()) {
+        return Err(Refusal::new(Code::Revoked, format!("the certificate of {} is revoked", cert.subject)));
+    }
+    check_dates(cert.issued, cert.expires, now)
 }
 
 /// The key that releases are sealed to.

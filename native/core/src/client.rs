@@ -11,7 +11,7 @@ use crate::encoding::Pair;
 use crate::error::{Code, Refusal, Result};
 use crate::hpke::{self, DiffieHellman, Secret32};
 use crate::lease::{Terms, lease_terms};
-use crate::objects::{Decision, Item, Payload, Policy, Purpose, Release, Request, Secret, Verdict};
+use crate::objects::{Decision, Item, Payload, Policy, Purpose, Release, Request, SealedEntry, Secret, Verdict};
 use crate::payload::{check_ciphertext, check_dek, decrypt};
 use crate::release::{as_share, check_share, is_of, release_info};
 use crate::secret::{check_in_date, payload_aad, verify_authorship, verify_secret};
@@ -46,12 +46,11 @@ pub struct Handed<'a> {
     pub releases: &'a [&'a [u8]],
 }
 
-/// An approval that passed every check, and the sealed entry that goes with it.
+/// An approval that passed every check, and the sealed entries that came with it.
 struct Approval {
     decision: Verified<Decision>,
     item: Item,
-    enc: Vec<u8>,
-    ct: Vec<u8>,
+    sealed: Vec<SealedEntry>,
 }
 
 /// Every check of section 8, in its order; then the plaintext. `remembered` is the highest version that this client saw.
@@ -146,7 +145,7 @@ fn own_request(trust: &Trust, wrapper: &[u8], now: u64) -> Result<Verified<Reque
     Ok(request)
 }
 
-/// One release: its decision by section 8, and the one sealed entry of this request.
+/// One release: its decision by section 8.
 fn check_release(
     trust: &Trust,
     policy: &Policy,
@@ -178,12 +177,7 @@ fn check_release(
     if !listed {
         return Err(Refusal::new(Code::Index, "no recipient under this index"));
     }
-    // 6. Entries of other requests are other people's business; of this one there is exactly one.
-    let mut own = release.sealed.into_iter().filter(|entry| entry.request == *request.oid());
-    let (Some(entry), None) = (own.next(), own.next()) else {
-        return Err(Refusal::new(Code::Release, "not one sealed entry for this request"));
-    };
-    Ok(Approval { decision, item, enc: entry.enc, ct: entry.ct })
+    Ok(Approval { decision, item, sealed: release.sealed })
 }
 
 /// Exactly one item with this request's oid.
@@ -222,8 +216,13 @@ fn open_all(
     let core = &secret.core;
     let mut parts = Vec::with_capacity(approvals.len());
     for one in approvals {
+        // Entries of other requests are other people's business; of this one there is exactly one.
+        let mut own = one.sealed.iter().filter(|entry| entry.request == *request.oid());
+        let (Some(entry), None) = (own.next(), own.next()) else {
+            return Err(Refusal::new(Code::Release, "not one sealed entry for this request"));
+        };
         let info = release_info(request.oid(), one.decision.oid(), secret.oid(), one.item.index)?;
-        let part = hpke::open(ephemeral, &info, &one.enc, &one.ct)
+        let part = hpke::open(ephemeral, &info, &entry.enc, &entry.ct)
             .map_err(|refusal| Refusal::new(Code::Release, format!("{}: {}", one.decision.person, refusal.detail)))?;
         parts.push(as_share(one.item.index, &part)?);
     }

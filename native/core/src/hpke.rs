@@ -11,7 +11,7 @@
 //! reserved and refused).
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::agreement::{self, ECDH_P256, ParsedPublicKey, PrivateKey};
+use aws_lc_rs::agreement::{ECDH_P256, ParsedPublicKey, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::hmac;
@@ -44,10 +44,20 @@ const NONCE_LENGTH: usize = 12;
 pub type Secret32 = Zeroizing<[u8; VALUE_LENGTH]>;
 
 /// A P-256 public key that was checked: uncompressed, on the curve.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct KemPublic {
     bytes: [u8; ENC_LENGTH],
+    /// The point, so that it is checked once and not at each use.
+    point: ParsedPublicKey,
 }
+
+impl PartialEq for KemPublic {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for KemPublic {}
 
 impl KemPublic {
     /// Takes 65 bytes `04 || x || y`; a compressed, hybrid or off-curve point is refused with `open`.
@@ -57,8 +67,8 @@ impl KemPublic {
         if bytes[0] != UNCOMPRESSED {
             return Err(not_a_point());
         }
-        on_curve(&bytes)?;
-        Ok(Self { bytes })
+        let point = UnparsedPublicKey::new(&ECDH_P256, bytes).try_into().map_err(|_| not_a_point())?;
+        Ok(Self { bytes, point })
     }
 
     /// The 65 bytes `04 || x || y`.
@@ -106,8 +116,7 @@ impl KemKey {
         let refused = || Refusal::new(Code::Open, "a p256 secret key is 32 bytes, above 0 and below the group order");
         let private = PrivateKey::from_private_key(&ECDH_P256, scalar).map_err(|_| refused())?;
         let point = private.compute_public_key().map_err(|_| refused())?;
-        let bytes = point.as_ref().try_into().map_err(|_| refused())?;
-        Ok(Self { private, public: KemPublic { bytes } })
+        Ok(Self { private, public: KemPublic::parse(point.as_ref())? })
     }
 
     /// The scalar, for the key file alone.
@@ -131,7 +140,7 @@ impl DiffieHellman for KemKey {
 
     fn agree(&self, peer: &KemPublic) -> Result<Secret32> {
         let mut shared = Secret32::default();
-        agreement::agree(&self.private, on_curve(&peer.bytes)?, not_a_point(), |x| {
+        agree(&self.private, peer.point.clone(), not_a_point(), |x| {
             if x.len() != shared.len() {
                 return Err(not_a_point());
             }
@@ -264,11 +273,6 @@ pub(crate) fn expand(prk: &Prk, info: &[&[u8]], out: &mut [u8]) {
     }
     let filled = prk.expand(info, Length(out.len())).and_then(|okm| okm.fill(out));
     assert!(filled.is_ok(), "HKDF-SHA256 gives up to 8160 bytes");
-}
-
-fn on_curve(bytes: &[u8; ENC_LENGTH]) -> Result<ParsedPublicKey> {
-    let parsed = ParsedPublicKey::try_from(agreement::UnparsedPublicKey::new(&ECDH_P256, bytes)).map_err(|_| not_a_point())?;
-    Ok(parsed)
 }
 
 fn not_a_point() -> Refusal {

@@ -6,7 +6,7 @@
 //!
 //! [`split`] and [`join`] are the relay's: a requester gets its own entry of `sealed` and no other.
 
-use crate::approver::{Prompt, check_approver, check_ephemeral, governing};
+use crate::approver::{Prompt, check_approver, check_ephemeral, check_still, governing};
 use crate::encoding::{Oid, Value, domain};
 use crate::error::{Code, Refusal, Result};
 use crate::hpke::{self, CT_LENGTH, DiffieHellman, ENC_LENGTH, Secret32};
@@ -21,7 +21,8 @@ use crate::trust::Trust;
 /// The release of every item of an approving decision, as canonical bytes.
 ///
 /// # Errors
-/// `expired`, a code of [`Trust::verify_decision`], `verdict`, `item`, `device`, `lease-window`, `tier`, `stanza`, `share`, `dek`.
+/// `expired`, a code of [`Trust::verify_decision`], `verdict`, `item`, `device`, `lease-window`; `revoked`, `hold`, `version`,
+/// `threshold`, `not-approver`, `tier` where the roster changed meanwhile; `stanza`, `share`, `dek`.
 pub fn release(
     trust: &Trust,
     prompts: &[&Prompt],
@@ -86,6 +87,7 @@ fn check_item<'d>(
     if decision.expires > prompt.request.expires || now >= prompt.request.expires {
         return Err(Refusal::new(Code::Expired, "an approve expires no later than its requests"));
     }
+    check_still(trust, prompt, now)?;
     let policy = governing(trust, &prompt.request, &prompt.secret)?;
     let listed = check_approver(trust, policy, (person, device), now)?;
     if listed.kem.public != *key.public().as_bytes() {

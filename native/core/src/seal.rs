@@ -6,7 +6,7 @@
 //!
 //! Left to the caller: showing the roster changes since this sealer's last seal, and naming [`Sealed::missing`].
 
-use crate::encoding::{Oid, Pair, Value, domain, sha256};
+use crate::encoding::{Oid, Pair, Value, domain, encode, sha256};
 use crate::error::{Code, Refusal, Result};
 use crate::hpke::{self, KemPublic, Secret32};
 use crate::keys::SigningKey;
@@ -100,7 +100,8 @@ pub fn seal(
     // 4. A stanza for each recipient (5.5), and the signature (5.6).
     let stanzas = wrap(trust, &core, &dek, &shares, random)?;
     let secret = Secret { core, stanzas };
-    let signed = Signed::sign(Secret::NAME, &secret.encode()?, key)?;
+    // `sign` holds the payload to the receiver's rules before it signs.
+    let signed = Signed::sign(Secret::NAME, &encode(&secret.to_value())?, key)?;
     Ok(Sealed { secret: signed.to_bytes()?, ciphertext, oid: signed.oid(), recipients: secret.core.recipients, missing })
 }
 

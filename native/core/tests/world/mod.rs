@@ -19,9 +19,9 @@ use stillvault_core::trust::Trust;
 use stillvault_core::value::Value;
 
 pub const PATH: &str = "prod/db/main";
-const SEALER: u16 = 900;
-const CLIENT: u16 = 950;
-const RECOVERY: u16 = 970;
+const SEALER: u16 = 60_000;
+const CLIENT: u16 = 61_000;
+const RECOVERY: u16 = 62_000;
 
 pub fn system() -> impl FnMut(&mut [u8]) {
     |out: &mut [u8]| aws_lc_rs::rand::fill(out).unwrap()
