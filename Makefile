@@ -7,7 +7,7 @@ DIR ?= tests/vectors
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build wheel test check types fmt vectors demo run bench fuzz e2e attack faults clean
+.PHONY: help setup build wheel test check fmt vectors demo run bench fuzz e2e attack faults clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,9 +29,6 @@ test: ## everything: set up, build, check, vectors, the tests of Rust and of Pyt
 check: setup ## lint and types, without running anything
 	$(VENV)/ruff check -q . && $(VENV)/mypy
 	cargo fmt --all --check && cargo clippy -q --workspace --all-targets --features stillvault-core/vectors -- -D warnings
-
-types: build ## the stub of the extension against the built extension
-	$(VENV)/python -m mypy.stubtest stillvault._native
 
 fmt: setup ## what can be put in order without asking: imports, Rust
 	$(VENV)/ruff check --fix-only -q . ; cargo fmt --all

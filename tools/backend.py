@@ -18,6 +18,7 @@ from typing import Any
 import maturin
 
 ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", "target"))  # relative to the root, as cargo is started there
 SCRIPTS = ROOT / "build" / "stillvault.data" / "scripts"
 
 # Built without isolation, the maturin program lies beside the interpreter and not necessarily on PATH.
@@ -32,7 +33,7 @@ def _build_front() -> None:
     subprocess.run(["cargo", "build", "--release", "--locked", "-p", "stillvault-cli"], cwd=ROOT, check=True)
     SCRIPTS.mkdir(parents=True, exist_ok=True)
     fresh = SCRIPTS / ".stillvault.new"
-    shutil.copy2(ROOT / "target" / "release" / "stillvault", fresh)
+    shutil.copy2(ROOT / TARGET / "release" / "stillvault", fresh)
     fresh.chmod(0o755)
     fresh.rename(SCRIPTS / "stillvault")
 
