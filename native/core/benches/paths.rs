@@ -133,7 +133,7 @@ fn signatures(c: &mut Criterion) {
             b.iter(|| Signed::parse("request", &wrapper).unwrap().open::<Request>([key.key()], &[]).unwrap());
         });
         c.bench_function(&format!("sign/request, {}", alg.as_str()), |b| {
-            b.iter(|| Signed::sign("request", &payload, &key).unwrap())
+            b.iter(|| Signed::sign("request", &payload, &key).unwrap());
         });
     }
 }

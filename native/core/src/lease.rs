@@ -48,9 +48,9 @@ pub fn lease_terms(current: &Policy, sealed: &Policy, items: &[(u64, u64)], requ
 
 /// The least window, and the least uses that are not 0, of all sources. A source can shorten a lease and never lengthen it. C14
 pub(crate) fn least(scope: Scope, policies: &[(u64, u64)], items: &[(u64, u64)], request: (u64, u64), purpose: Purpose) -> Terms {
-    let sources = || policies.iter().chain(items).copied().chain([request]);
-    let window = sources().map(|(window, _)| window).fold(CEILING, u64::min);
-    let uses = sources().map(|(_, uses)| uses).filter(|uses| *uses != 0).min().unwrap_or_default();
+    let bounds = || policies.iter().chain(items).copied().chain([request]);
+    let window = bounds().map(|(window, _)| window).fold(CEILING, u64::min);
+    let uses = bounds().map(|(_, count)| count).filter(|count| *count != 0).min().unwrap_or_default();
     if window == 0 || purpose == Purpose::Reseal {
         return Terms { window: 0, uses: 1, scope };
     }
@@ -63,9 +63,9 @@ pub(crate) fn check_window(start: u64, now: u64, window: u64) -> Result<u64> {
     elapsed.ok_or_else(|| Refusal::new(Code::LeaseWindow, "the window is over"))
 }
 
-/// `used` counts the deliveries so far; refused with `lease-uses`.
-pub(crate) fn check_uses(uses: u64, used: u64) -> Result<()> {
-    if uses == 0 || used < uses {
+/// `delivered` counts the deliveries so far; refused with `lease-uses`.
+pub(crate) fn check_uses(uses: u64, delivered: u64) -> Result<()> {
+    if uses == 0 || delivered < uses {
         return Ok(());
     }
     Err(Refusal::new(Code::LeaseUses, "every use is spent"))

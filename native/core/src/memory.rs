@@ -217,14 +217,13 @@ impl Arena {
 
     /// A chunk without slots becomes one of `class`.
     fn open_chunk(&mut self, class: usize) -> Result<usize> {
-        let index = match self.blank.pop() {
-            Some(index) => index,
-            None => {
-                let (base, kind) = map_chunk(self.kind)?;
-                self.kind = Some(kind);
-                self.chunks.push(Chunk { base, class, taken: 0, bitmap: [0; BITMAP_WORDS] });
-                self.chunks.len() - 1
-            }
+        let index = if let Some(index) = self.blank.pop() {
+            index
+        } else {
+            let (base, kind) = map_chunk(self.kind)?;
+            self.kind = Some(kind);
+            self.chunks.push(Chunk { base, class, taken: 0, bitmap: [0; BITMAP_WORDS] });
+            self.chunks.len() - 1
         };
         if let (Some(chunk), Some(free)) = (self.chunks.get_mut(index), self.free.get_mut(class)) {
             chunk.class = class;
@@ -275,10 +274,11 @@ fn map_chunk(known: Option<Kind>) -> Result<(NonNull<u8>, Kind)> {
 fn map_memfd_secret() -> Option<NonNull<u8>> {
     // SAFETY: memfd_secret takes flags and gives a descriptor or -1.
     let fd = i32::try_from(unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) }).ok().filter(|fd| *fd >= 0)?;
+    let size = libc::off_t::try_from(CHUNK).ok()?;
     // SAFETY: `fd` is ours and open; the mapping keeps the memory when the descriptor is closed.
     unsafe {
-        let mapped =
-            if libc::ftruncate(fd, CHUNK as libc::off_t) == 0 { map(libc::MAP_SHARED, fd).and_then(touchable) } else { None };
+        let sized = libc::ftruncate(fd, size) == 0;
+        let mapped = if sized { map(libc::MAP_SHARED, fd).and_then(touchable) } else { None };
         libc::close(fd);
         mapped
     }

@@ -91,7 +91,7 @@ fn distinct(indices: impl Iterator<Item = u8>) -> Result<()> {
     let mut seen = [false; 256];
     seen[0] = true;
     for index in indices {
-        if core::mem::replace(&mut seen[usize::from(index)], true) {
+        if seen.get_mut(usize::from(index)).is_none_or(|seen| core::mem::replace(seen, true)) {
             return Err(Refusal::new(Code::Index, "an index is never 0 and stands once"));
         }
     }

@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use core::fmt;
 use std::collections::hash_map::RandomState;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::{CEILING, check_uses, check_window};
@@ -311,9 +311,7 @@ impl LeaseCache {
 
     /// Paths come from outside, so the hash is keyed: nobody can aim for collisions.
     fn key(&self, client: &str, path: &str, scope: Scope, scope_id: &[u8]) -> u64 {
-        let mut hasher = self.keyed.build_hasher();
-        (client, path, scope, scope_id).hash(&mut hasher);
-        hasher.finish()
+        self.keyed.hash_one((client, path, scope, scope_id))
     }
 }
 
