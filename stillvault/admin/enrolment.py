@@ -58,7 +58,9 @@ def invite(account: Account, *, kind: str, subject: str, roles: list[str], scope
     """Opens an invite for half an hour. Returns the join URL, whose fragment is the only copy of the nonce outside."""
     trust = account.trust()
     admin_key(account, trust)
-    if kind == "person" and not roles and subject not in {one.id for one in roster_of(trust).people}:
+    if kind == "person" and not roles:  # a further device of somebody who is here: their roles stay
+        roles = next((one.roles for one in roster_of(trust).people if one.id == subject), [])
+    if kind == "person" and not roles:
         raise Usage("roles", f"{subject} is new and has no role", "give --role, at least once", "--role")
     nonce = secrets.token_bytes(32)
     name, bearer = invite_terms(account.org, nonce)

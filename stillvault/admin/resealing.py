@@ -155,7 +155,11 @@ def _approve_own(account: Account, client: Raised, jobs: Sequence[Job]) -> None:
             raise
         facts.append(device.facts_of(prompt, trust.select_policy(job.path), ()))
     for card in device.make_cards(facts):
-        approve(account, card)
+        try:
+            approve(account, card)
+        except Failed as error:
+            if error.code != "already-decided":  # others were faster: just as well
+                raise
 
 
 def _collect(account: Account, client: Raised, jobs: Sequence[Job], expires: int, done: list[dict[str, Any]], say: Say) -> None:

@@ -34,7 +34,7 @@ class Outcome:
 
     decision: str  # oid
     states: list[str]
-    effects: list[str]
+    late: list[str]  # oids of requests that were decided, ended or sealed again before: the decision changed nothing there
 
 
 def approve(account: Account, card: Card, *, window: int | None = None) -> Outcome:
@@ -129,7 +129,7 @@ def _send(account: Account, signed: bytes, body: messages.Decide) -> Outcome:
                 raise
             time.sleep(pause)
             pause *= 2
-    if "late" in answer.effects:
+    if answer.late and len(answer.late) >= len(answer.states):
         raise Failed("already-decided", "the answer came too late: the card was decided, cancelled or expired",
                      "see `stillvault audit tail`")
-    return Outcome(decision=b64encode(oid_of(signed)), states=answer.states, effects=answer.effects)
+    return Outcome(decision=b64encode(oid_of(signed)), states=answer.states, late=answer.late)

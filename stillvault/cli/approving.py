@@ -156,14 +156,17 @@ def _emit_approved(account: Any, card: Any, shown: dict[str, Any], window: int |
     from stillvault.approver.screen import span
 
     done = decide.approve(account, card, window=window)
-    names = ", ".join(plain(one["secret"]) for one in shown["requests"])
+    names = ", ".join(plain(one["secret"]) for one in shown["requests"] if one["request"] not in done.late)
+    for one in shown["requests"]:
+        if one["request"] in done.late:
+            say(f"{plain(one['secret'])}: decided, ended or sealed again before; your word changed nothing there")
     given = card.window if window is None else min(card.window, window)
-    if all(one == "pending" for one in done.states):
+    if "approved" not in done.states and "delivered" not in done.states:
         text = f"approved {names}: {shown['people_approved'] + 1} of {shown['people_needed']}"
     else:
         text = f"approved {names}: released" + (f", lease {span(given)}" if given else "")
     emit({"requests": [one["request"] for one in shown["requests"]], "verdict": "approve", "shown": shown,
-          "decision": done.decision, "states": done.states, "window": given}, text)
+          "decision": done.decision, "states": done.states, "late": done.late, "window": given}, text)
 
 
 @click.command(cls=Verb)

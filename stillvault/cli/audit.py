@@ -120,11 +120,11 @@ class Last(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @audit.command()
-@click.option("--file", "name", default="", help="Verify an export offline.")
+@click.option("--file", "name", default=None, help="Verify an export offline.")
 @click.option("--org", "pin", default="", help="The org id that an export must be of; this home's where none is given.")
-def verify(name: str, pin: str) -> None:
+def verify(name: str | None, pin: str) -> None:
     """Recompute the log's root over all rows; check the signature and that it continues what was seen before."""
-    size, root = _verify_file(name, pin) if name else _verify_relay(pin)
+    size, root = _verify_file(name, pin) if name is not None else _verify_relay(pin)
     from stillvault.crypto.public import b64encode
 
     emit({"verified": True, "size": size, "root": b64encode(root)}, f"the log verifies: {size} rows, root {b64encode(root)}")

@@ -27,10 +27,13 @@ def seal(path: str, from_file: str) -> None:
     for line in sealing.roster_changes(account, trust):
         say(f"since your last seal: {line}")
     value = _value(from_file)
+    value_length = value.length
     try:
         done = sealing.seal_value(account, path, value)
     finally:
         value.wipe()
+    if value_length == 0:
+        say("warning: the value is empty")
     for name in done["missing"]:
         say(f"warning: {name} has no usable device and cannot approve this")
     people = sorted({one["person"] for one in done["recipients"] if one["person"] != "recovery"})
