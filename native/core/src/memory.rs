@@ -380,4 +380,24 @@ mod tests {
         let flags = flags.unwrap();
         assert!(flags.contains(" dd") && flags.contains(" dc"), "{flags}");
     }
+
+    /// A child shares neither the bytes nor the duty to wipe them.
+    #[test]
+    fn a_forked_child_has_none_of_it() {
+        let mut bytes = SecretBytes::new(64).unwrap();
+        bytes.expose_mut().unwrap().fill(7);
+        // SAFETY: the child looks at its process number, drops one value, and leaves without running anything of the parent's.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let refused = bytes.expose().is_err();
+            drop(bytes);
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(i32::from(!refused)) };
+        }
+        let mut status = -1;
+        // SAFETY: `status` is a live integer.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{status}");
+        assert_eq!(bytes.expose().unwrap(), [7; 64]);
+    }
 }

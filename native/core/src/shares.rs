@@ -183,6 +183,21 @@ mod tests {
         assert_eq!(check(&salt, &shares[1], &committed).unwrap_err().code, Code::Share); // A24
     }
 
+    /// With one share fewer than the threshold every secret is as likely as any other: over all coefficients a share takes
+    /// every value exactly once, whatever the secret. Zero is among the coefficients for this very reason. A24
+    #[test]
+    fn one_share_of_two_says_nothing() {
+        for (secret, index) in [(0, 1), (0x57, 3), (0xff, 128), (1, 255)] {
+            let mut seen = [false; 256];
+            for coefficient in 0..=255u8 {
+                let mut draw = |out: &mut [u8]| out.fill(coefficient);
+                let shares = split(&Zeroizing::new([secret; 32]), 2, &[index, index ^ 7], &mut draw).unwrap();
+                assert!(!core::mem::replace(&mut seen[usize::from(shares[0].value[0])], true));
+            }
+            assert!(seen.iter().all(|seen| *seen));
+        }
+    }
+
     #[test]
     fn what_is_no_split_is_refused() {
         let secret = Zeroizing::new([1; 32]);

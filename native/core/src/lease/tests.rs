@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::value::Value;
+use proptest::prelude::*;
 
 const SECOND: u64 = 1000;
 
@@ -130,6 +131,59 @@ fn eviction_by_every_term() {
         assert_eq!(cache.len(), 3 - expected.len());
         for number in expected {
             assert_eq!(cache.deliver(number, b"1", 1).unwrap_err().code, Code::LeaseWindow);
+        }
+    }
+}
+
+proptest! {
+    /// Whatever is done in whatever order, the cache agrees with a list that is looked through from the front.
+    #[test]
+    fn the_cache_is_a_plain_list_that_is_fast(steps in prop::collection::vec((0u8..5, 0u8..4, 1u64..6, 0u64..4), 1..60)) {
+        struct Plain { path: String, number: u64, ends: u64, left: Option<u64> }
+        let mut cache = LeaseCache::new(3);
+        let mut list: Vec<Plain> = Vec::new();
+        let mut now = 0;
+        for (step, path, window, uses) in steps {
+            let path = format!("p{path}");
+            match step {
+                0 => {
+                    let inserted = cache.insert(lease(&path, window, uses), value(), now);
+                    prop_assert_eq!(inserted.is_err(), uses == 1);
+                    if let Ok(number) = inserted {
+                        list.retain(|plain| plain.path != path);
+                        if list.len() == 3 {
+                            let first = list.iter().map(|plain| (plain.ends, plain.number)).min().unwrap().1;
+                            list.retain(|plain| plain.number != first);
+                        }
+                        let left = (uses > 0).then(|| uses - 1);
+                        list.push(Plain { path, number, ends: now + window * SECOND, left });
+                    }
+                }
+                1 | 2 => {
+                    let plain = list.iter().position(|plain| plain.path == path && now < plain.ends);
+                    let found = find(&cache, &path, now);
+                    prop_assert_eq!(found, plain.map(|at| list[at].number));
+                    if let Some(at) = plain {
+                        prop_assert!(cache.deliver(list[at].number, b"pid 7", now).is_ok());
+                        list[at].left = list[at].left.map(|left| left - 1);
+                        if list[at].left == Some(0) {
+                            list.remove(at);
+                        }
+                    }
+                }
+                3 => {
+                    let gone = list.iter().filter(|plain| plain.path == path).map(|plain| plain.number).collect::<Vec<_>>();
+                    prop_assert_eq!(cache.evict(&EvictionTerms { path: Some(&path), ..EvictionTerms::default() }), gone);
+                    list.retain(|plain| plain.path != path);
+                }
+                _ => {
+                    now += window * SECOND / 2;
+                    cache.expire(now);
+                    list.retain(|plain| now < plain.ends);
+                    prop_assert_eq!(cache.len(), list.len());
+                }
+            }
+            prop_assert!(cache.len() <= 3);
         }
     }
 }
