@@ -118,6 +118,8 @@ async def start(settings: Settings, port: int) -> Running:
     else:
         now = datetime.datetime.now(datetime.UTC)
         chain, key = tls.prepare(directory, [host, "localhost", "127.0.0.1"], now)
+    anchor = tls.trust_anchor(chain)
+    tls.context(chain, key)
     journal = Journal(settings.log_level)
     path = database_path(directory)
     writing = open_writer(path)
@@ -131,7 +133,7 @@ async def start(settings: Settings, port: int) -> Running:
     relay = Relay(
         settings=settings,
         origin=origin,
-        ca_pem=tls.trust_anchor(chain),
+        ca_pem=anchor,
         reader=reading,
         writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake),
         hub=hub,

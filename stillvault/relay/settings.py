@@ -128,7 +128,9 @@ def load(flags: Mapping[str, str], environment: Mapping[str, str] | None = None)
     if not data:
         raise BadSetting("command line", "data", "the data directory is not given", "Add --data DIR.")
     given["data"] = where, data
-    given.update(_toml(Path(data) / "config.toml"))
+    file = _toml(Path(data) / "config.toml")
+    _built({**given, **file})  # also what a flag will override must be of the right form
+    given.update(file)
     given.update(from_environment)
     given.update({name: (f"--{name.replace('_', '-')}", value) for name, value in flags.items()})
     profile = given.get("profile", ("", "standard"))[1]
@@ -182,8 +184,8 @@ def _from_file(variable: str, path: str) -> str:
 def _toml(path: Path) -> dict[str, tuple[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}  # what is wrong with the directory is said when it is opened
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(str(path), "file", "it cannot be read as UTF-8", "Check its owner, mode and encoding.") from error
     try:

@@ -208,7 +208,7 @@ class Organisation:
         assert done.returncode == 0, done.stderr
         return done.stdout.decode().strip().partition("#")[2]
 
-    def sign_root(self, log: Json, **changes: object) -> bytes:
+    def sign_root(self, log: Json, /, **changes: object) -> bytes:
         root: Json = {
             "name": "Tests",
             "version": 1,

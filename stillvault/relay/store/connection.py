@@ -31,10 +31,14 @@ def open_writer(path: Path) -> Connection:
     _check_version()
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    connection = _harden(apsw.Connection(str(path)))
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    try:
+        connection = _harden(apsw.Connection(str(path)))
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    except apsw.Error as error:
+        fix = "Restore a backup: stillvault-relay restore."
+        raise BadSetting(str(path), "database", "it is not a readable database", fix) from error
     return connection
 
 

@@ -1,0 +1,275 @@
+"""A relay starts, stops, dies and starts again. R1, R16, R17, R26, R29, B12, B13, B14."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import apsw
+import pytest
+
+from stillvault.crypto.public import b64encode, oid_of
+from tests.relay.parties import Organisation, wire
+from tests.relay.process import RelayProcess
+
+STOP_SECONDS = 5  # contract: SIGTERM ends it within
+
+
+def hanging(relay: RelayProcess, path: str, token: str) -> http.client.HTTPSConnection:
+    connection = relay.connection()
+    connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+    return connection
+
+
+def test_sigterm_ends_streams_and_long_polls(org: Organisation) -> None:  # R17
+    client = org.client()
+    tokens = [(f"/v1/events?after={10**9}&wait=25", client.session)] * 5 + [("/v1/stream", org.admin.session)] * 5
+    open_ones = [hanging(org.relay, path, token) for path, token in tokens]
+    streams = [one.getresponse() for one in open_ones[5:]]
+    assert all(stream.readline() == b": stillvault\n" for stream in streams)
+    begun = time.monotonic()
+    assert org.relay.stop() == 0
+    assert time.monotonic() - begun < STOP_SECONDS
+    for one in open_ones:
+        one.close()
+    assert not (org.relay.data / "stillvault.db-wal").exists(), "the log was folded"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_keeps_what_was_acknowledged(org: Organisation, how: signal.Signals) -> None:  # R16
+    db, secret = org.client(), org.seal()
+    ben = org.devices["ben"]
+    request, _, _ = db.ask()
+    assert len(ben.get("/v1/prompts").ok()["prompts"]) == 1
+    leaves = org.leaves()
+    before = db.state(request)
+    org.relay.stop(how)
+    org.relay.start()
+    assert db.state(request) == before
+    assert org.leaves() == leaves, "same id, same deadline, nobody prompted twice"
+    assert len(ben.get("/v1/prompts").ok()["prompts"]) == 1
+    assert org.leaves() == leaves
+    assert org.approve(ben, db, (request, secret)).ok()["states"] == ["approved"]
+    assert len(db.state(request)["releases"]) == 1
+
+
+def test_kill_under_load_loses_no_acknowledged_row(org: Organisation) -> None:  # R1
+    """Writers in flight at each kill; every answer that came is there afterwards."""
+    clients = [org.client(f"host/w{number}") for number in range(4)]
+    org.seal()
+    acknowledged: list[bytes] = []
+    for _ in range(3):
+        stop = threading.Event()
+
+        def work(client: object, stop: threading.Event = stop) -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                try:
+                    signed, _ = client.request(exe=f"/bin/e{time.time_ns()}")  # type: ignore[attr-defined]
+                    if client.post("/v1/requests", {"requests": wire(signed)}).status == 201:  # type: ignore[attr-defined]
+                        acknowledged.append(oid_of(signed))
+                except (OSError, http.client.HTTPException):
+                    return
+
+        threads = [threading.Thread(target=work, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        target = len(acknowledged) + 20
+        while len(acknowledged) < target:
+            time.sleep(0.01)
+        org.relay.stop(signal.SIGKILL)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        org.relay.start()
+    connection = apsw.Connection(str(org.relay.data / "stillvault.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    stored = {row[0] for row in connection.execute("SELECT oid FROM requests")}
+    assert connection.execute("PRAGMA integrity_check").get == "ok"
+    connection.close()
+    assert set(acknowledged) <= stored
+    logged = {row["oid"] for row in org.leaves("requested")}
+    assert {b64encode(oid) for oid in stored} == logged, "a row has its leaf and a leaf its row"
+    assert org.relay.command("doctor", "--data", str(org.relay.data)).returncode == 0
+
+
+def test_a_second_relay_on_one_directory_is_refused(relay: RelayProcess) -> None:  # R29
+    second = RelayProcess(relay.data)
+    done = second.command("serve", "--data", str(relay.data), "--listen", "127.0.0.1:0")
+    assert done.returncode == 78
+    assert b"another relay runs on this directory" in done.stderr
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def refused(relay: RelayProcess, *arguments: str) -> str:
+    """`serve` must end with 78 and one line that names the place, the rule and the fix."""
+    done = relay.command("serve", "--data", str(relay.data), "--listen", "127.0.0.1:0", *arguments)
+    text = done.stderr.decode()
+    assert done.returncode == 78, text
+    assert "Traceback" not in text
+    assert text.startswith("stillvault-relay: ")
+    return text
+
+
+def test_a_newer_schema_is_refused_and_left_as_it_is(relay: RelayProcess) -> None:  # B14
+    relay.stop()
+    database = relay.data / "stillvault.db"
+    connection = apsw.Connection(str(database))
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    before = digest(database)
+    assert "version 99 is newer" in refused(relay)
+    assert digest(database) == before
+
+
+@pytest.mark.parametrize(
+    ("added", "named"),
+    [
+        ("CREATE TRIGGER copy AFTER INSERT ON secrets BEGIN SELECT 1; END", "trigger copy"),
+        ("CREATE VIEW peek AS SELECT * FROM secrets", "view peek"),
+        ("CREATE TABLE loot (a)", "table loot"),
+        ("CREATE INDEX extra ON secrets (stored)", "index extra"),
+        ("DROP TABLE seen", "table seen"),
+    ],
+)
+def test_a_changed_schema_is_refused_by_name(relay: RelayProcess, added: str, named: str) -> None:  # B12
+    relay.stop()
+    connection = apsw.Connection(str(relay.data / "stillvault.db"))
+    connection.execute(added)
+    connection.close()
+    assert named in refused(relay)
+
+
+def test_a_file_that_is_no_database_is_refused(directory: Path) -> None:  # B13
+    data = directory / "data"
+    data.mkdir(mode=0o700)
+    (data / "stillvault.db").write_bytes(b"x" * 100_000)
+    (data / "stillvault.db").chmod(0o600)
+    assert "not a readable database" in refused(RelayProcess(data))
+
+
+CASES: dict[str, tuple[str, str]] = {
+    # what config.toml says -> what the refusal names
+    "unknown key": ('lissten = "x"', "line 1: lissten: there is no such setting. Did you mean listen?"),
+    "unknown limit": ("[limits]\nprompts_per_our = 1", "line 2: limits.prompts_per_our: there is no such setting. Did you mean"),
+    "wrong type": ("[limits]\nprompts_per_hour = true", "line 2: limits.prompts_per_hour: Expected"),
+    "out of range": ("[limits]\nbody_bytes = 1", "line 2: limits.body_bytes: Expected `int` >= 65536"),
+    "negative": ("[limits]\npending_per_org = -1", "limits.pending_per_org"),
+    "text for a number": ('[limits]\nidle_seconds = "75"', "limits.idle_seconds"),
+    "no TOML": ("listen = ", "it is not TOML"),
+    "twice": ('listen = "a:1"\nlisten = "a:2"', "it is not TOML"),
+    "no address": ('public_url = "http://localhost"', "public_url: it is not https://name[:port]"),
+    "an address with a path": ('public_url = "https://localhost/x"', "public_url"),
+    "key without certificate": ('tls_key = "/x"', "tls_cert: a certificate and its key come together"),
+    "no certificate": ('tls_cert = "/nope"\ntls_key = "/nope"', "tls"),
+    "unknown profile": ('profile = "fast"', "line 1: profile: Invalid enum value"),
+    "short setup token": ('setup_token = "abc"', "setup_token: it is not 32 to 128 characters"),
+    "table for a value": ("[listen]\na = 1", "listen"),
+    "a table that is none": ("limits = 3", "limits: there is no such setting"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_bad_setting_names_file_field_and_fix(directory: Path, name: str) -> None:  # R26
+    data = directory / "data"
+    data.mkdir(mode=0o700)
+    text, named = CASES[name]
+    (data / "config.toml").write_text(text)
+    relay = RelayProcess(data)
+    relay.settings.pop("profile")
+    said = refused(relay)
+    assert named in said
+    assert relay.command("config", "--data", str(data), "check").returncode == (0 if name == "no certificate" else 78)
+
+
+def test_places_that_are_refused(directory: Path) -> None:  # R26
+    assert "its parent directory does not exist" in refused(RelayProcess(directory / "no" / "where"))
+    (directory / "file").write_text("")
+    assert "not a directory" in refused(RelayProcess(directory / "file"))
+    (directory / "open").mkdir(mode=0o700)
+    (directory / "open").chmod(0o777)
+    assert "mode 0777 lets others write to it. Run: chmod 0700" in refused(RelayProcess(directory / "open"))
+    data = RelayProcess(directory / "data").start()
+    data.stop()
+    for name in ("log.key", "stillvault.db", "tls/ca.key", "tls/relay.key"):
+        (data.data / name).chmod(0o644)
+        assert f"{name}: data: mode 0644 lets others read it. Run: chmod 0600" in refused(data)
+        (data.data / name).chmod(0o600)
+    taken = RelayProcess(directory / "second").start()
+    done = taken.command("serve", "--data", str(directory / "third"), "--listen", f"127.0.0.1:{taken.port}")
+    assert done.returncode == 78
+    assert b"Address already in use" in done.stderr
+    taken.stop()
+
+
+def test_health_and_fingerprint(relay: RelayProcess) -> None:
+    assert relay.command("health", "--url", relay.url).returncode == 0
+    text = relay.command("fingerprint", "--data", str(relay.data)).stdout.decode().strip()
+    pem = relay.call("GET", "/ca.pem").body
+    import base64
+    import ssl
+
+    der = ssl.PEM_cert_to_DER_cert(pem.decode())
+    assert text == "SHA256:" + base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+    assert json.loads(relay.command("fingerprint", "--data", str(relay.data), "--format", "json").stdout) == {
+        "v": 1,
+        "fingerprint": text,
+    }
+    url = relay.url
+    relay.stop()
+    assert relay.command("health", "--url", url).returncode == 14
+
+
+def test_the_public_url_stays_once_devices_sign_for_it(org: Organisation) -> None:
+    org.relay.stop()
+    said = refused(org.relay, "--public-url", "https://vault.example")
+    assert f"Start with --public-url {org.relay.url}" in said
+
+
+def test_a_serving_relay_never_loads_what_needs_a_private_key(directory: Path) -> None:
+    """Every import of a `serve` from start to stop, as the interpreter itself lists them."""
+    data = directory / "data"
+    program = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "stillvault.relay.main",
+        "serve",
+        "--data",
+        str(data),
+        "--listen",
+        "127.0.0.1:0",
+    ]
+    relay = RelayProcess(data)
+    with subprocess.Popen(program, env=relay.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        relay.port = int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
+        org = Organisation(relay).create()
+        org.seal()
+        db, _ = org.client(), org.leaves()
+        db.ask()[2].ok()
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=30)
+        for connection in relay._open:
+            connection.close()
+    loaded = {line.rpartition("|")[2].strip() for line in stderr.decode().splitlines() if line.startswith("import time:")}
+    assert {"stillvault.crypto.public", "stillvault.relay.services.asking"} <= loaded, "the scan finds what is loaded"
+    forbidden = (
+        "stillvault.crypto.private",
+        "stillvault.crypto.leases",
+        "stillvault.client",
+        "stillvault.approver",
+        "stillvault.transport",
+    )
+    assert [name for name in loaded if name.startswith(forbidden)] == []
