@@ -138,6 +138,12 @@ def test_what_does_not_speak_as_a_daemon(front: Front, hello: bytes) -> None:
     assert daemon.traffic == b""
 
 
+def test_a_daemon_that_serves_this_caller_nothing(front: Front) -> None:
+    error = {"event": "error", "code": "untrusted", "check": "caller-unknown", "exit": 15, "message": "no", "remedy": ""}
+    with front.daemon(silent, hello=pack(error)):
+        refused(front("read", "sv://a"), 15, "caller-unknown")
+
+
 def test_a_daemon_that_hangs_up(front: Front) -> None:
     with front.daemon(lambda call: call.sock.shutdown(socket.SHUT_RDWR)):
         refused(front("read", "sv://a"), 14, "daemon-gone")

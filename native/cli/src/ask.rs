@@ -24,7 +24,7 @@ use crate::args::Question;
 use crate::fault::{Fault, Format, exit};
 use crate::reference::{MAX_REFERENCES, Path};
 use crate::signals::{Signals, ends_wait};
-use crate::socket::{Daemon, Frame};
+use crate::socket::{Daemon, Frame, refusal};
 use crate::value::{CoreFiles, MAX_VALUE, Value};
 use crate::waiting::Waiting;
 
@@ -140,22 +140,6 @@ fn wait(daemon: &mut Daemon, signals: &Signals, patience: Option<u64>, format: F
             next = daemon.whole()?;
         }
     }
-}
-
-/// The daemon's own word why not.
-pub fn refusal(frame: &Frame) -> Fault {
-    let word = |field: &str| frame.get(field).and_then(Json::as_str).unwrap_or_default().to_owned();
-    if frame.get("event").and_then(Json::as_str) != Some("error") {
-        let remedy = "run the daemon and this program from the same installation";
-        return Fault::unavailable("daemon-speech", "the daemon said something that this version does not know", remedy);
-    }
-    let status = frame.get("exit").and_then(Json::as_u64).and_then(|status| u8::try_from(status).ok());
-    let status = status.filter(|status| matches!(status, 1 | 2 | 10..=16)).unwrap_or(exit::ERROR);
-    let check = word("check");
-    // Status 15 is named by its check.
-    let code = if status == exit::UNTRUSTED && !check.is_empty() { check } else { word("code") };
-    let code = if code.is_empty() { "daemon".to_owned() } else { code };
-    Fault { code, exit: status, message: word("message"), remedy: word("remedy") }
 }
 
 fn receive(paths: &[Path], readers: Vec<OwnedFd>, mut delivered: Frame) -> Result<Vec<Delivered>, Fault> {

@@ -4,11 +4,10 @@ use std::fmt::Write;
 
 use serde_json::Value as Json;
 
-use crate::ask::refusal;
 use crate::environment::Plan;
 use crate::fault::{Fault, Format, exit};
 use crate::reference::Path;
-use crate::socket::{Daemon, Frame};
+use crate::socket::{Daemon, Frame, refusal};
 use crate::text;
 
 fn asked(verb: &str, fields: Frame, event: &str) -> Result<Frame, Fault> {

@@ -17,7 +17,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 use nix::unistd::Uid;
 use serde_json::{Map, Value as Json};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, exit};
 
 /// The largest frame, in bytes.
 const MAX_FRAME: usize = 256 * 1024;
@@ -82,6 +82,9 @@ impl Daemon {
                 Err(problem) => return Err(Fault::system("poll", problem.desc())),
             }
             if let Some(frame) = self.take()? {
+                if frame.contains_key("event") {
+                    return Err(refusal(&frame)); // it has looked at the caller and serves it nothing
+                }
                 self.nonce = frame.get("nonce").filter(|nonce| nonce.is_string()).cloned();
                 return if self.nonce.is_some() { Ok(()) } else { Err(garbled("its first word has no nonce")) };
             }
@@ -161,6 +164,21 @@ impl AsFd for Daemon {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
+}
+
+/// The daemon's own word why not.
+pub fn refusal(frame: &Frame) -> Fault {
+    let word = |field: &str| frame.get(field).and_then(Json::as_str).unwrap_or_default().to_owned();
+    if frame.get("event").and_then(Json::as_str) != Some("error") {
+        return garbled("it said something that this version does not know");
+    }
+    let status = frame.get("exit").and_then(Json::as_u64).and_then(|status| u8::try_from(status).ok());
+    let status = status.filter(|status| matches!(status, 1 | 2 | 10..=16)).unwrap_or(exit::ERROR);
+    let check = word("check");
+    // Status 15 is named by its check.
+    let code = if status == exit::UNTRUSTED && !check.is_empty() { check } else { word("code") };
+    let code = if code.is_empty() { "daemon".to_owned() } else { code };
+    Fault { code, exit: status, message: word("message"), remedy: word("remedy") }
 }
 
 fn gone() -> Fault {
