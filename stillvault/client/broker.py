@@ -265,6 +265,7 @@ class Broker:
 
     async def _whoami(self, connection: Connection) -> None:
         one = await connection.identity()
+        self._standing.rescan()
         event: dict[str, Any] = {
             "event": "whoami", "uid": one.uid, "user": one.user, "exe": one.exe.path, "exe_sha256": one.exe.sha256,
             "chain": [{"exe": up.exe, "exe_sha256": up.exe_sha256} for up in one.chain], "front": connection.caller.fronted,

@@ -47,7 +47,6 @@ log = logging.getLogger("stillvault.daemon")
 
 FIRST_TRY = 5.0  # seconds that the ready line waits for the relay
 GOODBYE = 2.0  # seconds for the outboxes at the end
-RESCAN = 10.0  # seconds between looks for identities that joined
 WORKERS = 6
 DESCRIPTORS = 65536
 
@@ -113,11 +112,12 @@ async def _run(home: Home, *, system: bool, socket: str, exact: bool) -> None:
     workers = Workers(WORKERS, "worker")
     book = LeaseBook()
     requester = Requester(standing, store, VersionMemory(home), workers)
+    book.on_end = partial(requester.report_uses, book)
     broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact)
     links = Links(standing, requester, broker, book, store, Line(organisation.relay, home.ca()))
     door: listener.Listener | None = None
     try:
-        await links.start_new()
+        links.start_new()
         await links.first_try(FIRST_TRY)
         door = listener.Listener(sock, broker.serve, Hasher(), workers, system=system, exact=exact, front=installed_front())
         ready = {"v": 1, "event": "ready", "socket": str(path), "relay": links.state()}
@@ -148,8 +148,9 @@ class Links:
         self._loop = asyncio.get_running_loop()
         self._standing, self._requester, self._broker, self._book = standing, requester, broker, book
         self._store, self._line = store, line
+        standing.on_new = self.start_new
 
-    async def start_new(self) -> None:
+    def start_new(self) -> None:
         """A line for each identity that has none yet."""
         for subject in self._standing.identities.subjects():
             if subject not in self._requester.links:
@@ -176,16 +177,10 @@ class Links:
     async def keep_house(self) -> None:
         """Use reports, certificates that run out, identities that joined."""
         while True:
-            await asyncio.sleep(RESCAN)
-            try:
-                if self._standing.identities.load():
-                    await self.start_new()
-                self._standing.look_again()
-            except StillvaultError as error:
-                log.warning("the identities could not be read again: %s", error)
-            if self._loop.time() % REPORT < RESCAN:
-                self._requester.report_uses(self._book)
-
+            await asyncio.sleep(REPORT)
+            self._standing.rescan()
+            self._standing.look_again()
+            self._requester.report_uses(self._book)
     def _in_loop(self, function: Callable[P, None]) -> Callable[P, None]:
         def later(*args: P.args, **named: P.kwargs) -> None:
             with suppress(RuntimeError):  # the loop has ended

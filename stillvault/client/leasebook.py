@@ -67,6 +67,7 @@ class LeaseBook:
         self._leases: dict[int, Lease] = {}
         self._uses: dict[bytes, Uses] = {}
         self._watched: dict[bytes, int] = {}  # scope id -> pidfd
+        self.on_end: Callable[[], None] = lambda: None  # a lease with unreported uses has ended
         self._sweeping: asyncio.TimerHandle | None = None
 
     # ---- giving and using ----------------------------------------------------------------------------------------------
@@ -122,8 +123,13 @@ class LeaseBook:
         ended = [number for number, lease in self._leases.items() if which(lease)]
         for number in ended:
             self._cache.evict(number=number)
-            del self._leases[number]
+        self._forget(ended)
         return len(ended)
+
+    def _forget(self, ended: Iterable[int]) -> None:
+        requests = {lease.request for number in ended if (lease := self._leases.pop(number, None)) is not None}
+        if requests & self._uses.keys():
+            self.on_end()
 
     def end_all(self) -> None:
         """The daemon ends: everything is wiped."""
@@ -191,8 +197,7 @@ class LeaseBook:
         self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._leases else None
 
     def _expire(self) -> None:
-        for number, _reason in self._cache.expire(boot_ms()):
-            self._leases.pop(number, None)
+        self._forget([number for number, _reason in self._cache.expire(boot_ms())])
         for scope_id in set(self._watched) - {lease.scope[1] for lease in self._leases.values()}:
             self._unwatch(scope_id)
 

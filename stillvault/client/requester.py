@@ -36,8 +36,7 @@ from stillvault.transport.trust import TrustStore
 
 log = logging.getLogger("stillvault.daemon")
 
-FAST = 2.8  # seconds for a new request while the line is down: a caller hears within three
-PATIENT = 15.0  # seconds for a new request while the line stands
+PATIENCE = 2.9  # seconds for the relay to take a new request: a caller hears of a relay that is down within three
 RETRY = 1.0  # seconds before a row that could not be read is read again
 NO_OID = bytes(32)
 EXPLAINED = ("hold", "no-approver", "revoked", "cert", "conflict")  # refusals whose reason the client can verify itself
@@ -105,7 +104,7 @@ class Requester:
     async def _submit(self, link: Link, card: list[Pending], life: int) -> None:
         work = self._workers.run(link.raise_requests, [one.signed for one in card])
         try:
-            states = await asyncio.wait_for(asyncio.shield(work), PATIENT if link.up else FAST)
+            states = await asyncio.wait_for(asyncio.shield(work), PATIENCE)
         except TimeoutError:
             # It may still arrive there: then it is withdrawn.
             work.add_done_callback(lambda done: self._regret(done, card))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -20,6 +21,7 @@ from stillvault.protocol.objects import RECOVERY_INDEX, Policy, Roster, Secret
 
 log = logging.getLogger("stillvault.daemon")
 
+RESCAN = 1.0  # seconds between looks for identities that joined
 MAX_ROUTES = 16384  # remembered (path, client) pairs
 
 
@@ -32,6 +34,8 @@ class Standing:
         self.clients: list[Client] = []
         self.missing: StillvaultError = Unavailable("no-roster", "the relay has not been reached and no roster is known",
                                                     "check that the relay runs")
+        self.on_new: Callable[[], None] = lambda: None  # an identity joined
+        self._scanned = time.monotonic()
         self._roster: Roster | None = None
         self._routes: dict[tuple[str, str], tuple[Client, Policy]] = {}
 
@@ -75,7 +79,7 @@ class Standing:
         trust = self.require()
         if not self.clients:
             raise self.missing
-        client = flow.choose(self.clients, path, wanted)
+        client = self._choose(path, wanted)
         try:
             policy = flow.decode_policy(trust.select_policy(path))
         except Refused as error:
@@ -85,6 +89,31 @@ class Standing:
             self._routes.clear()
         self._routes[(path, wanted)] = (client, policy)
         return client, policy
+
+    def _choose(self, path: str, wanted: str) -> Client:
+        try:
+            return flow.choose(self.clients, path, wanted)
+        except Forbidden:
+            # It may have joined this minute; looking costs little, and not more than once a second.
+            if not self.rescan():
+                raise
+            return flow.choose(self.clients, path, wanted)
+
+    def rescan(self) -> bool:
+        """Looks for identities that joined. True where there is one."""
+        now = time.monotonic()
+        if now < self._scanned + RESCAN:
+            return False
+        self._scanned = now
+        try:
+            new = self.identities.load()
+        except StillvaultError as error:
+            log.warning("the identities could not be read again: %s", error)
+            return False
+        if new:
+            self.look_again()
+            self.on_new()
+        return bool(new)
 
     def check_open(self, client: Client, path: str, policy: Policy, now: int) -> None:
         """Whether people could answer at all. Raises `Forbidden` (hold) or `NoApprover`."""
