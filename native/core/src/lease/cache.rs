@@ -111,27 +111,71 @@ pub struct Live<'a> {
     pub used: u64,
 }
 
+/// What a look-up reads stands together: one line of the processor's cache, and the key.
 struct Entry {
+    number: u64,
+    start: u64,
+    /// Milliseconds.
+    window: u64,
+    uses: u64,
+    used: u64,
+    /// [`Key::bytes`] of the lease.
+    key: Box<[u8]>,
+    rest: Box<Rest>,
+}
+
+struct Rest {
     lease: Lease,
     value: Arc<Value>,
-    start: u64,
-    used: u64,
 }
 
 impl Entry {
     /// Milliseconds left; refused with `lease-window`.
     fn left(&self, now: u64) -> Result<u64> {
-        let window = self.lease.window.saturating_mul(MILLISECONDS);
-        Ok(window - check_window(self.start, now, window)?)
+        Ok(self.window - check_window(self.start, now, self.window)?)
     }
 
     fn ends(&self) -> u64 {
-        self.start.saturating_add(self.lease.window.saturating_mul(MILLISECONDS))
+        self.start.saturating_add(self.window)
+    }
+}
+
+/// Client, path, scope and scope id. The lengths in front make every two keys differ.
+struct Key<'a> {
+    head: [u8; 17],
+    parts: [&'a [u8]; 3],
+}
+
+impl<'a> Key<'a> {
+    fn new(client: &'a str, path: &'a str, scope: Scope, scope_id: &'a [u8]) -> Self {
+        let mut head = [scope as u8; 17];
+        let (lengths, _) = head.as_chunks_mut::<8>();
+        for (length, part) in lengths.iter_mut().zip([client, path]) {
+            *length = (part.len() as u64).to_le_bytes();
+        }
+        Self { head, parts: [client.as_bytes(), path.as_bytes(), scope_id] }
     }
 
-    fn is_of(&self, client: &str, path: &str, scope: Scope, scope_id: &[u8]) -> bool {
-        let lease = &self.lease;
-        lease.scope == scope && lease.scope_id == scope_id && lease.path == path && lease.client == client
+    fn of(lease: &'a Lease) -> Self {
+        Self::new(&lease.client, &lease.path, lease.scope, &lease.scope_id)
+    }
+
+    fn bytes(&self) -> Box<[u8]> {
+        let [client, path, scope_id] = self.parts;
+        [&self.head, client, path, scope_id].concat().into()
+    }
+
+    fn is(&self, bytes: &[u8]) -> bool {
+        let rest = self.parts.iter().try_fold(bytes.strip_prefix(&self.head), |rest, part| Some(rest?.strip_prefix(*part)));
+        rest.flatten().is_some_and(<[u8]>::is_empty)
+    }
+
+    /// Paths come from outside, so the hash is keyed: nobody can aim for collisions.
+    fn hash(&self, keyed: &RandomState) -> u64 {
+        let mut hasher = keyed.build_hasher();
+        hasher.write(&self.head);
+        self.parts.iter().for_each(|part| hasher.write(part));
+        hasher.finish()
     }
 }
 
@@ -139,9 +183,10 @@ impl Entry {
 pub struct LeaseCache {
     capacity: usize,
     next: u64,
+    /// By the hash of the key; that the key is equal is looked at in the entry. Two keys of one hash replace each other.
     entries: HashMap<u64, Entry, BuildHasherDefault<Spread>>,
-    /// Hash of (client, path, scope, scope id) to number; equality is looked at in the entry.
-    index: HashMap<u64, u64, BuildHasherDefault<Spread>>,
+    /// Number to hash.
+    numbers: HashMap<u64, u64, BuildHasherDefault<Spread>>,
     keyed: RandomState,
     /// Ends of windows, soonest first; a number that is gone is skipped.
     ends: BinaryHeap<Reverse<(u64, u64)>>,
@@ -157,7 +202,7 @@ impl LeaseCache {
             capacity: capacity.max(1),
             next: 1,
             entries: HashMap::default(),
-            index: HashMap::default(),
+            numbers: HashMap::default(),
             keyed: RandomState::new(),
             ends: BinaryHeap::new(),
             ended: Vec::new(),
@@ -175,8 +220,9 @@ impl LeaseCache {
             return Err(Refusal::new(Code::LeaseWindow, "a lease lasts from 1 second to 8 hours"));
         }
         check_uses(lease.uses, 1)?;
-        let key = self.key(&lease.client, &lease.path, lease.scope, &lease.scope_id);
-        if let Some(older) = self.index.get(&key).copied() {
+        let key = Key::of(&lease);
+        let (hash, key) = (key.hash(&self.keyed), key.bytes());
+        if let Some(older) = self.entries.get(&hash).map(|entry| entry.number) {
             self.end(older, Ended::Replaced);
         }
         while self.entries.len() >= self.capacity {
@@ -184,10 +230,12 @@ impl LeaseCache {
         }
         let number = self.next;
         self.next += 1;
-        let entry = Entry { lease, value: Arc::new(value), start: now, used: 1 };
+        let (window, uses) = (lease.window.saturating_mul(MILLISECONDS), lease.uses);
+        let rest = Box::new(Rest { lease, value: Arc::new(value) });
+        let entry = Entry { number, start: now, window, uses, used: 1, key, rest };
         self.ends.push(Reverse((entry.ends(), number)));
-        self.entries.insert(number, entry);
-        self.index.insert(key, number);
+        self.entries.insert(hash, entry);
+        self.numbers.insert(number, hash);
         Ok(number)
     }
 
@@ -195,12 +243,10 @@ impl LeaseCache {
     #[must_use]
     pub fn find(&self, client: &str, path: &str, scopes: &[(Scope, &[u8])], now: u64) -> Option<u64> {
         scopes.iter().find_map(|(scope, scope_id)| {
-            let number = *self.index.get(&self.key(client, path, *scope, scope_id))?;
-            let entry = self.entries.get(&number)?;
-            let usable = entry.is_of(client, path, *scope, scope_id)
-                && entry.left(now).is_ok()
-                && check_uses(entry.lease.uses, entry.used).is_ok();
-            usable.then_some(number)
+            let key = Key::new(client, path, *scope, scope_id);
+            let entry = self.entries.get(&key.hash(&self.keyed))?;
+            let usable = key.is(&entry.key) && entry.left(now).is_ok() && check_uses(entry.uses, entry.used).is_ok();
+            usable.then_some(entry.number)
         })
     }
 
@@ -212,15 +258,15 @@ impl LeaseCache {
     /// `lease-window` (also for a lease that has ended), `lease-uses`, `lease-scope`.
     pub fn deliver(&mut self, number: u64, scope_id: &[u8], now: u64) -> Result<(Arc<Value>, u64)> {
         let gone = || Refusal::new(Code::LeaseWindow, "the lease has ended");
-        let entry = self.entries.get_mut(&number).ok_or_else(gone)?;
+        let entry = self.numbers.get(&number).and_then(|hash| self.entries.get_mut(hash)).ok_or_else(gone)?;
         let left = entry.left(now)?.div_ceil(MILLISECONDS);
-        check_uses(entry.lease.uses, entry.used)?;
-        if entry.lease.scope_id != scope_id {
+        check_uses(entry.uses, entry.used)?;
+        if entry.rest.lease.scope_id != scope_id {
             return Err(Refusal::new(Code::LeaseScope, "not the process, task, executable or unit of the lease"));
         }
         entry.used += 1;
-        let value = Arc::clone(&entry.value);
-        if check_uses(entry.lease.uses, entry.used).is_err() {
+        let value = Arc::clone(&entry.rest.value);
+        if check_uses(entry.uses, entry.used).is_err() {
             self.end(number, Ended::Uses);
         }
         Ok((value, left))
@@ -229,7 +275,7 @@ impl LeaseCache {
     /// Bytes of the value of a lease; `None` when it has ended.
     #[must_use]
     pub fn value_length(&self, number: u64) -> Option<usize> {
-        self.entries.get(&number).map(|entry| entry.value.length())
+        self.entry(number).map(|entry| entry.rest.value.length())
     }
 
     /// Ends every lease whose window is over, and says what ended by itself since the last call.
@@ -243,15 +289,15 @@ impl LeaseCache {
         }
         // Leases that ended early leave their mark in the heap: rebuild it before the marks outnumber the leases.
         if self.ends.len() > 2 * self.entries.len() + 64 {
-            self.ends = self.entries.iter().map(|(number, entry)| Reverse((entry.ends(), *number))).collect();
+            self.ends = self.entries.values().map(|entry| Reverse((entry.ends(), entry.number))).collect();
         }
         core::mem::take(&mut self.ended)
     }
 
     /// Ends every lease that `terms` cover; returns their numbers, ascending.
     pub fn evict(&mut self, terms: &Terms<'_>) -> Vec<u64> {
-        let covered = self.entries.iter().filter(|(number, entry)| terms.cover(**number, &entry.lease));
-        let mut numbers: Vec<u64> = covered.map(|(number, _)| *number).collect();
+        let covered = self.entries.values().filter(|entry| terms.cover(entry.number, &entry.rest.lease));
+        let mut numbers: Vec<u64> = covered.map(|entry| entry.number).collect();
         numbers.sort_unstable();
         for number in &numbers {
             self.remove(*number);
@@ -262,9 +308,9 @@ impl LeaseCache {
     /// Every live lease, by number.
     #[must_use]
     pub fn list(&self, now: u64) -> Vec<Live<'_>> {
-        let live = self.entries.iter().filter_map(|(number, entry)| {
+        let live = self.entries.values().filter_map(|entry| {
             let left = entry.left(now).ok()?.div_ceil(MILLISECONDS);
-            Some(Live { number: *number, lease: &entry.lease, left, used: entry.used })
+            Some(Live { number: entry.number, lease: &entry.rest.lease, left, used: entry.used })
         });
         let mut live: Vec<Live<'_>> = live.collect();
         live.sort_unstable_by_key(|line| line.number);
@@ -299,19 +345,13 @@ impl LeaseCache {
         ended
     }
 
-    /// The value is wiped here unless a delivery is being written.
-    fn remove(&mut self, number: u64) -> bool {
-        let Some(entry) = self.entries.remove(&number) else { return false };
-        let key = self.key(&entry.lease.client, &entry.lease.path, entry.lease.scope, &entry.lease.scope_id);
-        if self.index.get(&key) == Some(&number) {
-            self.index.remove(&key);
-        }
-        true
+    fn entry(&self, number: u64) -> Option<&Entry> {
+        self.entries.get(self.numbers.get(&number)?)
     }
 
-    /// Paths come from outside, so the hash is keyed: nobody can aim for collisions.
-    fn key(&self, client: &str, path: &str, scope: Scope, scope_id: &[u8]) -> u64 {
-        self.keyed.hash_one((client, path, scope, scope_id))
+    /// The value is wiped here unless a delivery is being written.
+    fn remove(&mut self, number: u64) -> bool {
+        self.numbers.remove(&number).and_then(|hash| self.entries.remove(&hash)).is_some()
     }
 }
 
