@@ -155,7 +155,8 @@ class Links:
         for subject in self._standing.identities.subjects():
             if subject not in self._requester.links:
                 link = Link(subject, self._standing.identities, self._store, self._line, on_trust=self._in_loop(self._trust),
-                            on_up=self._in_loop(self._up), on_events=self._in_loop(self._events))
+                            on_up=self._in_loop(self._up), on_events=self._in_loop(self._events),
+                            on_refused=self._in_loop(self._refused))
                 self._requester.links[subject] = link
                 link.start()
 
@@ -198,6 +199,10 @@ class Links:
         self._requester.look_at_all(subject)
         self._requester.check_leases(subject, self._book)
         self._requester.report_uses(self._book)
+
+    def _refused(self, subject: str) -> None:
+        ended = self._book.end(lambda lease: lease.client.subject == subject)
+        log.warning("the relay does not let %s sign in any more; %d leases ended", subject, ended)
 
     def _events(self, subject: str, events: Events) -> None:
         self._broker.heard(subject, events)

@@ -77,7 +77,8 @@ class Link:
     """The line of one client. The `on_` functions are called from the link's threads."""
 
     def __init__(self, subject: str, identities: Identities, store: TrustStore, line: Line, *, on_trust: Callable[[Trust], None],
-                 on_up: Callable[[str], None], on_events: Callable[[str, Events], None]) -> None:
+                 on_up: Callable[[str], None], on_events: Callable[[str, Events], None],
+                 on_refused: Callable[[str], None]) -> None:
         self.subject = subject
         self.up = False  # the line stood when last looked at
         self.error: StillvaultError = Unavailable("unreachable", "the relay has not been reached yet", "check that it runs")
@@ -85,7 +86,8 @@ class Link:
         self._identities = identities
         self._store = store
         self._line = line
-        self._on_trust, self._on_up, self._on_events = on_trust, on_up, on_events
+        self._on_trust, self._on_up, self._on_events, self._on_refused = on_trust, on_up, on_events, on_refused
+        self._refusals = 0
         self._session = threading.Lock()
         self._token, self._token_ends, self._cursor = "", 0.0, -1
         self._outbox: deque[tuple[Kind, bytes]] = deque(maxlen=MAX_OUTBOX)
@@ -210,7 +212,7 @@ class Link:
                 trust = self._call(lambda relay, token: self._store.refresh(relay, token, int(time.time())), relay)
                 self._on_trust(trust)
                 self._gossip(relay, trust)
-                self.up = True
+                self.up, self._refusals = True, 0
                 self.tried.set()
                 self._on_up(self.subject)
                 while not self._stopping.is_set():
@@ -220,6 +222,7 @@ class Link:
                 if self.up:
                     log.warning("the line of %s to the relay broke: %s", self.subject, error.code)
                 self.error = error
+                self._count_refusals(error)
             except Exception as error:
                 log.exception("the line of %s to the relay failed", self.subject)
                 self.error = Unavailable("internal", f"the line to the relay failed: {type(error).__name__}",
@@ -231,6 +234,18 @@ class Link:
             self._kick.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311  a pause, not a secret
             self._kick.clear()
             pause = min(pause * 2, PAUSE_MOST)
+
+    def _count_refusals(self, error: StillvaultError) -> None:
+        """A client that may not sign in any more was revoked, or has run out: its leases end. The relay may shorten a lease.
+
+        Once may be a nonce that a restart of the relay forgot; twice in a row is meant.
+        """
+        if isinstance(error, RelayRefused) and error.status in (401, 403):
+            self._refusals += 1
+            if self._refusals == 2:
+                self._on_refused(self.subject)
+        elif not isinstance(error, Unavailable):
+            self._refusals = 0
 
     def _poll(self, relay: Relay) -> None:
         cursor = self._cursor

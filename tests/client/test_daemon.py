@@ -315,6 +315,21 @@ def test_a_hold_ends_it(house):
     house.run("alice", "stillvault", "hold", "host/db-1", "--lift")
 
 
+def test_a_revoked_client_loses_it(house):  # L15
+    house.join("host/passing", "host", "client", "invite", "host/passing", "--host", "db-1", "--grade",
+               "system" if ROOT else "user", "--scope", "passing/**")
+    house.policy("passing", "passing/**")
+    house.seal("passing/key", b"not for long")
+    released(house, "passing/key")
+    assert leases(house)
+    house.run("alice", "stillvault", "client", "revoke", "host/passing")
+    until(lambda: not leases(house), "the lease stayed")
+    one = call(house)
+    (end,) = one.get(["passing/key"])
+    assert one.last()["exit"] == 13
+    os.close(end)
+
+
 # ---- faults ----------------------------------------------------------------------------------------------------------------
 
 
