@@ -42,7 +42,7 @@ from stillvault.relay.store import trust as store
 from stillvault.relay.store.connection import database_path, open_reader, open_writer
 from stillvault.relay.store.space import Space
 from stillvault.relay.store.writer import Writer
-from stillvault.relay.sweeper import sweep
+from stillvault.relay.sweeper import clean, sweep
 
 Handler = Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]]
 
@@ -186,13 +186,17 @@ def new_setup_token(settings: Settings) -> str:
 
 
 async def stop(running: Running) -> None:
-    """Ends the sweeper, finishes what waits to be written, folds the write-ahead log into the database."""
+    """Ends the sweeper, writes what was counted, finishes what waits to be written, folds the log into the database."""
     running.relay.hub.close()
     running.sweeper.cancel()
     try:
         await running.sweeper
     except asyncio.CancelledError:
         pass
+    try:
+        await clean(running.relay, running.relay.clock())
+    except ProblemError as error:
+        running.relay.journal.warning("stop", code=error.code)
     await running.relay.writer.close()
     running.relay.reader.close()
     os.close(running.lock)

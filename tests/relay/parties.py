@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ def payload(signed: bytes) -> Json:
     text = json.loads(signed)["payload"]
     decoded: Json = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     return decoded
+
+
+def same_card(request: bytes) -> Json:
+    """What makes another request one of the same command."""
+    return {name: payload(request)[name] for name in ("issued", "expires", "observed", "claimed")}
 
 
 def key_of(key: SigningKey) -> Json:
@@ -141,7 +147,7 @@ class Client:
                 "chain": [{"exe": "/bin/sh", "exe_sha256": b64encode(public.sha256(b"sh"))}],
                 "grade": "system",
             },
-            "claimed": {"reason": "migration"},
+            "claimed": {"reason": f"migration {next(self.org.commands)}"},
         }
         return self.key.sign("request", encode(request | changes)), ephemeral
 
@@ -191,6 +197,7 @@ class Organisation:
             "code": False,
             "deny": "veto",
         }
+        self.commands = itertools.count(1)
         self.root = b""
         self.roster = b""
 

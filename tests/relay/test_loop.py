@@ -6,7 +6,7 @@ import pytest
 
 from stillvault.crypto import private, public
 from stillvault.crypto.public import b64encode, oid_of
-from tests.relay.parties import Organisation, now, payload, wire
+from tests.relay.parties import Organisation, now, payload, same_card, wire
 
 
 def test_a_secret_goes_from_sealed_to_delivered(org: Organisation) -> None:
@@ -161,11 +161,11 @@ def test_a_roster_that_drops_an_approver_or_a_client(org: Organisation) -> None:
 def test_several_requests_of_one_command_are_one_card(org: Organisation) -> None:
     db, first, second = org.client(), org.seal(), org.seal("prod/mail")
     one, _ = db.request()
-    other, _ = db.request("prod/mail", issued=payload(one)["issued"], expires=payload(one)["expires"])
+    other, _ = db.request("prod/mail", **same_card(one))
     states = db.post("/v1/requests", {"requests": wire(one, other)}).ok()["requests"]
     assert [state["state"] for state in states] == ["pending", "pending"]
     assert org.approve(org.admin, db, (one, first), (other, second)).ok()["states"] == ["approved", "approved"]
     # Not one card: all or none.
     third, _ = db.request()
-    fourth, _ = db.request("prod/mail", issued=payload(one)["issued"] - 1)
+    fourth, _ = db.request("prod/mail", **{**same_card(third), "issued": payload(third)["issued"] - 1})
     assert db.post("/v1/requests", {"requests": wire(third, fourth)}).code == "body-form"

@@ -127,7 +127,7 @@ def _take(tx: Transaction, call: Call, standing: Standing, asked: Sequence[Asked
     told: set[str] = set()
     for one in fresh:
         told |= set(_add(tx, call, one, card, moved=bool(replaced)))
-    if not counted.has_card(db, card.card):
+    if not limits.more_of_a_reseal(tx, card):
         counted.add_card(db, card.card, card.key, card.identity, card.purpose, now)
         for person in told:
             counted.add_ask(db, person, card.card, now)
@@ -136,7 +136,7 @@ def _take(tx: Transaction, call: Call, standing: Standing, asked: Sequence[Asked
 def _add(tx: Transaction, call: Call, one: Asked, card: limits.Card, *, moved: bool) -> list[str]:
     now, said, seen = call.now, one.said, one.said.observed
     threshold = one.secret.core.policy.threshold
-    people = limits.askable(tx, call.relay.settings.limits, one.people, card.card, threshold, now)
+    people = limits.askable(tx, call.relay.settings.limits, one.people, card, threshold, now)
     row = StoredRequest(
         oid=one.oid,
         client=one.cert.oid,

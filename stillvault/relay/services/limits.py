@@ -48,8 +48,8 @@ def check(tx: Transaction, limits: Limits, card: Card, now: int) -> None:
     db = tx.connection
     if store.held_until(db, card.subject, now):
         raise ProblemError("hold")
-    if store.has_card(db, card.card):
-        return  # more requests of a card that was counted
+    if more_of_a_reseal(tx, card):
+        return
     # After a deny the same client stays away from the same secret: five minutes, then an hour.  # C19
     for path in card.paths:
         denied = store.denials(db, card.key, path, now - HOUR)
@@ -71,13 +71,19 @@ def check(tx: Transaction, limits: Limits, card: Card, now: int) -> None:
         raise refuse("first_prompt_seconds", limits.first_prompt_seconds)
 
 
-def askable(tx: Transaction, limits: Limits, people: Sequence[str], card: bytes, threshold: int, now: int) -> list[str]:
+def more_of_a_reseal(tx: Transaction, card: Card) -> bool:
+    """A re-seal of many secrets comes in several calls and counts once. Any other command is one call: who repeats the tuple of a
+    card to get more prompts through is counted each time."""
+    return card.purpose == "reseal" and store.has_card(tx.connection, card.card)
+
+
+def askable(tx: Transaction, limits: Limits, people: Sequence[str], card: Card, threshold: int, now: int) -> list[str]:
     """Who of `people` has room for one more card. Fewer than the threshold: nobody is asked.
 
     The others may still answer; they are only not bothered.
     """
     db = tx.connection
-    if store.has_card(db, card):
+    if more_of_a_reseal(tx, card):
         return list(people)
     free = [
         person

@@ -137,15 +137,17 @@ CREATE TABLE prompted (
     PRIMARY KEY (request, person, device, channel)
 ) STRICT, WITHOUT ROWID;
 
--- What the limits count. One row a card; `refunded` once it was approved.
+-- What the limits count. One row a command; `refunded` once its card was approved.
 CREATE TABLE cards (
-    card     BLOB PRIMARY KEY,
+    seq      INTEGER PRIMARY KEY,
+    card     BLOB NOT NULL,
     key      BLOB NOT NULL,
     identity BLOB NOT NULL,
     purpose  TEXT NOT NULL,
     at       INTEGER NOT NULL,
     refunded INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+) STRICT;
+CREATE INDEX cards_by_card ON cards (card);
 CREATE INDEX cards_by_identity ON cards (identity, at);
 CREATE INDEX cards_by_key ON cards (key, at);
 CREATE TABLE asks (person TEXT NOT NULL, at INTEGER NOT NULL, card BLOB NOT NULL, PRIMARY KEY (person, at, card)) STRICT, WITHOUT ROWID;
