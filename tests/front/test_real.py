@@ -1,7 +1,7 @@
 """The front with the real daemon, a real relay and a real approver: each kind of verb once, under each kind of daemon.
 
-`root's` daemon serves the host (`--system`) and is asked by another account; `own` is a daemon without any capability, asked by its
-own account. The second matters by itself: such a daemon may look at its callers only while they are dumpable.
+`root's` daemon serves the host (`--system`) and is asked by another account; `own` is a daemon without any capability, asked by
+its own account. The second matters by itself: such a daemon may look at its callers only while they are dumpable.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ NOBODY = 65534
 BARE = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 VALUE = b"line one\n" + bytes(range(1, 256)) * 100
 AS_NOBODY: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+def popen(words: Sequence[str | Path], **how: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
 
 
 class Place:
@@ -49,15 +53,15 @@ class Place:
         os.chown(self.work, self.uid, self.uid)
         self.host.socket.parent.mkdir(parents=True, mode=0o755)
         before, flags = ([], ["--system"]) if mode == "root's" else (BARE, [])
-        daemon = subprocess.Popen([*before, STILLVAULT, "daemon", "--socket", self.host.socket, *flags], env=self.host.environment,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        words: list[str | Path] = [*before, STILLVAULT, "daemon", "--socket", self.host.socket, *flags]
+        daemon = popen(words, env=self.host.environment)
         world.processes.append(daemon)
         assert json.loads(read_line(daemon))["event"] == "ready"
 
     def start(self, *words: str, **how: Any) -> subprocess.Popen[bytes]:
         environment = {"PATH": "/usr/bin:/bin", "STILLVAULT_SOCKET": str(self.host.socket)}
-        return subprocess.Popen([*self.caller, STILLVAULT, *words], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env=environment, cwd=self.work, **self.account, **how)
+        command: list[str | Path] = [*self.caller, STILLVAULT, *words]
+        return popen(command, env=environment, cwd=self.work, start_new_session=True, **self.account, **how)
 
     def __call__(self, *words: str, answer: str = "") -> Ended:
         """Runs the front; with `answer`, the approver approves or denies the next card."""

@@ -1,0 +1,1 @@
+"""Benchmarks: every budget of docs/performance.md beside its floor, measured in the same run."""
