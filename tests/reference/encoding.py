@@ -39,9 +39,7 @@ class Refused(Exception):
         self.code = code
 
 
-def hidden(char: str) -> bool:
-    point = ord(char)
-    return any(low <= point <= high for low, high in HIDDEN)
+HIDDEN_CHARACTER = re.compile("[" + "".join(f"{re.escape(chr(low))}-{re.escape(chr(high))}" for low, high in HIDDEN) + "]")
 
 
 def check_form(value: Any, depth: int = 1) -> None:
@@ -57,7 +55,7 @@ def check_form(value: Any, depth: int = 1) -> None:
             raise Refused("number", "integers are 0 to 2^53-1")
         return
     if isinstance(value, str):
-        if any(map(hidden, value)):
+        if HIDDEN_CHARACTER.search(value):
             raise Refused("char", "a raw control, bidi, invisible or surrogate character")
         return
     if depth > DEPTH_LIMIT:
@@ -172,7 +170,7 @@ def visible(raw: bytes) -> str:
         point = ord(char)
         if 0xDC80 <= point <= 0xDCFF:  # the decoder's mark for one byte that is not UTF-8
             shown.append(f"\\x{{{point - 0xDC00:x}}}")
-        elif char == "\\" or hidden(char):
+        elif char == "\\" or HIDDEN_CHARACTER.match(char):
             shown.append(f"\\u{{{point:x}}}")
         else:
             shown.append(char)

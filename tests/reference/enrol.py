@@ -38,6 +38,8 @@ def check_enrol(pin: str, origins: list[str], nonce: bytes, wrapper: Any) -> dic
         raise Refused("org")
     if enrol["invite"] != invite_of(nonce):
         raise Refused("invite", "made for another invite")
+    if "kem" not in enrol and enrol["auth"]["alg"] == "webauthn-es256":  # a client joins, and `auth` becomes its key
+        raise Refused("alg", "a client's key signs without a person")
     return {
         "oid": b64(oid),
         "invite": enrol["invite"],

@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import hpke, objects, shares, signed
+from . import hpke, shares, signed
 from .encoding import KIB, Refused, b64, domain, encode, sha256, unb64
 from .hpke import hkdf
 from .roster import SKEW, Trust, check_policy, check_same_org, device_in_date, tier_at_least
@@ -212,8 +212,3 @@ def check_recipients(secret: dict[str, Any]) -> None:
     if len(secret["stanzas"]) != len(entries):
         raise Refused("recipients", "not one stanza for each recipient")
 
-
-def check_core(core: Any) -> dict[str, Any]:
-    objects.core(core)
-    found: dict[str, Any] = core
-    return found

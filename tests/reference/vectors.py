@@ -9,6 +9,7 @@ from . import enrol, hpke, leases, lifecycle, objects, paths, release, roster, s
 from .encoding import (
     Refused,
     b64,
+    check_form,
     decode,
     domain,
     encode,
@@ -24,11 +25,91 @@ from .encoding import (
 Input = dict[str, Any]
 
 
-def _bytes(text: str, length: int) -> bytes:
-    raw = unb64(text)
-    if len(raw) != length:
-        raise Refused("field", f"not {length} bytes")
-    return raw
+def _formed(shape: objects.Shape) -> objects.Shape:
+    """Form first, then shape: for what stands in a payload otherwise."""
+
+    def check(value: Any) -> None:
+        check_form(value)
+        shape(value)
+
+    return check
+
+
+def _given(shapes: dict[str, objects.Shape]) -> objects.Shape:
+    """What an operation needs. A name that ends in `_opt` may be absent or null; what else is there is not looked at."""
+
+    def check(value: Any) -> None:
+        if not isinstance(value, dict):
+            raise Refused("field", "not an object")
+        for name, shape in shapes.items():
+            item = value.get(name.removesuffix("_opt"))
+            if item is not None:
+                shape(item)
+            elif not name.endswith("_opt"):
+                raise Refused("field", f"{name} is missing")
+
+    return check
+
+
+def _anything(_: Any) -> None:
+    """Looked at by the operation itself, with a code of its own."""
+
+
+_TRUST: dict[str, objects.Shape] = {
+    "pin": objects.oid, "roots": objects.many(_anything), "roster": _anything, "now": objects.number,
+    "seen_opt": _given({"roster": objects.pair, "oid": objects.oid}),
+}  # fmt: skip
+_TERMS: dict[str, objects.Shape] = {"window": objects.number, "uses": objects.number}
+_POLICY_TERMS = _given({**_TERMS, "scope": objects.text})
+_TEXTS = objects.many(objects.text)
+
+# What an operation is given. A vector that does not fit is refused with `field`, like anything else from outside.
+NEEDS: dict[str, dict[str, objects.Shape]] = {
+    "decode": {"type": objects.text, "payload": objects.text},
+    "parse": {"object": objects.text, "payload": objects.text},
+    "base64": {"text": objects.text},
+    "visible": {"bytes": objects.text},
+    "verify": {"signed": _anything, "object": objects.text, "key": _formed(objects.key), "origins": _TEXTS},
+    "count": {
+        "signed": _anything, "object": objects.text, "keys": _formed(objects.many(objects.key)), "origins": _TEXTS,
+        "threshold": objects.number,
+    },
+    "path": {"path": objects.text},
+    "pattern": {"pattern": objects.text},
+    "match": {"pattern": objects.text, "path": objects.text},
+    "select": {"policies": _formed(objects.many(objects.policy)), "path": objects.text},
+    "open": {"secret_key": objects.text, "info": objects.many(_anything), "enc": objects.text, "ct": objects.text},
+    "keys": {"dek": objects.oid, "salt": objects.oid, "index": objects.number, "org": objects.oid},
+    "payload": {"core": _formed(objects.core), "dek": objects.oid, "ciphertext": objects.raw()},
+    "stanza": {"secret": _formed(objects.SHAPES["secret"]), "position": objects.number, "secret_key": objects.raw()},
+    "join": {"shares": objects.many(objects.row(objects.number, objects.oid))},
+    "share": {"salt": objects.oid, "index": objects.number, "share": objects.oid, "commitment": objects.oid},
+    "pad": {"length": objects.number, "byte": objects.number},
+    "unpad": {"padded": objects.raw()},
+    "secret": {**_TRUST, "secret": _anything, "path": objects.text, "lowest": objects.many(objects.pair)},
+    "client": {
+        **_TRUST, "request": _anything, "ephemeral_secret": objects.oid, "secret": _anything, "ciphertext": objects.raw(),
+        "releases": objects.many(_anything), "remembered_opt": objects.pair,
+    },
+    "approver": {
+        **_TRUST, "own": objects.row(objects.text, objects.text), "client_cert": _anything, "request": _anything,
+        "secret": _anything, "memory": _given({"decided": objects.many(_anything)}),
+    },
+    "denied": {**_TRUST, "request": _anything, "secret_opt": _anything, "decision": _anything},
+    "cards": {"requests": objects.many(_anything)},
+    "trust": _TRUST,
+    "cert": {**_TRUST, "client_cert": _anything},
+    "enrol": {"pin": objects.oid, "origins": _TEXTS, "nonce": objects.oid, "enrol": _anything},
+    "life": {"row": _anything, "events": objects.many(_anything)},
+    "lease": {
+        "policy": _POLICY_TERMS, "sealed_policy": _given(_TERMS), "items": objects.many(_given(_TERMS)),
+        "request": _given({**_TERMS, "purpose_opt": objects.text}),
+    },
+    "hit": {
+        "lease": _given({**_TERMS, "id": _anything}), "start": objects.number, "boot": objects.number,
+        "used": objects.number, "before_opt": _anything, "after_opt": _anything,
+    },
+}  # fmt: skip
 
 
 def _trust(given: Input) -> roster.Trust:
@@ -48,16 +129,13 @@ def _parse(given: Input) -> Any:
 
 
 def _verify(given: Input) -> Any:
-    objects.key(given["key"])
     _, found = signed.verify(given["object"], given["signed"], [given["key"]], given["origins"])
     return {"oid": b64(found)}
 
 
 def _count(given: Input) -> Any:
-    for key in given["keys"]:
-        objects.key(key)
     found = signed.count(given["object"], given["signed"], given["keys"], given["origins"])
-    if found < given["threshold"]:
+    if not 1 <= given["threshold"] <= found:
         raise Refused("threshold")
     signed.peek(given["object"], given["signed"])  # verified above
     return {"count": found}
@@ -96,21 +174,20 @@ def _keys(given: Input) -> Any:
 
 
 def _payload(given: Input) -> Any:
-    core = seal.check_core(given["core"])
-    return {"data": b64(seal.open_payload(core, _bytes(given["dek"], 32), unb64(given["ciphertext"])))}
+    core = given["core"]
+    return {"data": b64(seal.open_payload(core, unb64(given["dek"]), unb64(given["ciphertext"])))}
 
 
 def _stanza(given: Input) -> Any:
-    secret = objects.check("secret", given["secret"])
-    return {"opened": b64(seal.open_stanza(secret, given["position"], unb64(given["secret_key"])))}
+    return {"opened": b64(seal.open_stanza(given["secret"], given["position"], unb64(given["secret_key"])))}
 
 
 def _join(given: Input) -> Any:
-    return {"secret": b64(shares.join([(index, _bytes(share, 32)) for index, share in given["shares"]]))}
+    return {"secret": b64(shares.join([(index, unb64(share)) for index, share in given["shares"]]))}
 
 
 def _share(given: Input) -> Any:
-    salt, share, commitment = (_bytes(given[name], 32) for name in ("salt", "share", "commitment"))
+    salt, share, commitment = (unb64(given[name]) for name in ("salt", "share", "commitment"))
     shares.check(salt, given["index"], share, commitment)
     return {}
 
@@ -128,18 +205,20 @@ def _secret(given: Input) -> Any:
 def _client(given: Input) -> Any:
     return release.check_client(
         _trust(given), given["request"], unb64(given["ephemeral_secret"]), given["secret"], unb64(given["ciphertext"]),
-        given["releases"], given["remembered"], given["now"],
+        given["releases"], given.get("remembered"), given["now"],
     )  # fmt: skip
 
 
 def _approver(given: Input) -> Any:
+    secrets = given["memory"].get("secrets")
+    memory = {**given["memory"], "secrets": secrets if isinstance(secrets, dict) else {}}
     return release.check_prompt(
-        _trust(given), given["own"], given["client_cert"], given["request"], given["secret"], given["memory"], given["now"]
+        _trust(given), given["own"], given["client_cert"], given["request"], given["secret"], memory, given["now"]
     )
 
 
 def _denied(given: Input) -> Any:
-    return release.check_denial(_trust(given), given["request"], given["secret"], given["decision"], given["now"])
+    return release.check_denial(_trust(given), given["request"], given.get("secret"), given["decision"], given["now"])
 
 
 def _trust_op(given: Input) -> Any:
@@ -148,7 +227,7 @@ def _trust_op(given: Input) -> Any:
 
 
 def _hit(given: Input) -> Any:
-    leases.hit(given["lease"], given["start"], given["boot"], given["used"], given["before"], given["after"])
+    leases.hit(given["lease"], given["start"], given["boot"], given["used"], given.get("before"), given.get("after"))
     return {}
 
 
@@ -186,4 +265,5 @@ OPERATIONS: dict[str, Callable[[Input], Any]] = {
 
 
 def run(op: str, given: Input) -> Any:
+    _given(NEEDS[op])(given)
     return OPERATIONS[op](given)

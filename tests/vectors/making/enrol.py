@@ -54,6 +54,7 @@ def _refused(book: Book, world: World, nonce: bytes) -> None:
     refuse("no user verification", "flags", world.enrol(nonce, passkey, spoil={"flags": 0x09}))
     refuse("backup flag against its own statement", "backup", world.enrol(nonce, passkey, spoil={"flags": 0x05}))
     refuse("a passkey as client key", "alg", world.enrol(nonce, ed, client=passkey.key))
+    refuse("a client that joins with a passkey", "alg", world.enrol(nonce, passkey))
     refuse("an ed25519 deny key", "alg", world.enrol(nonce, ed, deny=ed.key))
     refuse("a passkey as deny key", "alg", world.enrol(nonce, ed, deny=passkey.key))
     refuse("a KEM key of a reserved suite", "field", world.enrol(nonce, ed, kem={"suite": "mlkem768p256", "public": "AAAA"}))

@@ -77,8 +77,8 @@ pub(crate) fn trust(input: &Value) -> Result<Trust> {
     let pin: Oid = exactly(input, "pin")?;
     let roots = items(input, "roots")?.iter().map(encode).collect::<Result<Vec<_>>>()?;
     let seen = match input.get("seen") {
+        Some(Value::Foreign) | None => None,
         Some(seen) => Some((pair(field(seen, "roster")?)?, exactly(seen, "oid")?)),
-        None => None,
     };
     Trust::verify(&pin, &roots, &wrapper(input, "roster")?, int(input, "now")?, seen)
 }
