@@ -60,8 +60,8 @@ def admit(relay: Relay, rule: Rule, bearer: bytes, now: int) -> Principal:
         return special(relay, bearer, now)
     try:
         principal = session(relay, bearer, now)
-    except ProblemError:
-        if rule is not Rule.TRUST:
+    except ProblemError as error:
+        if rule is not Rule.TRUST or error.code == "revoked":
             raise
         return _invite_or_ticket(relay, bearer, now)
     if principal.person and rule in _PEOPLE | _SESSIONS and _ROLE.get(rule, "") in principal.roles | {""}:
@@ -81,6 +81,8 @@ def session(relay: Relay, bearer: bytes, now: int) -> Principal:
         if standing.device(found.person, found.device, now) is None:
             raise ProblemError("sign-in")
         return Principal(person=found.person, device=found.device, roles=standing.roles(found.person), bearer=bearer)
+    if standing.is_revoked(found.client):
+        raise ProblemError("revoked")  # unsigned, and it only ever shortens: the daemon ends its leases on this word
     cert = standing.cert(relay.reader, found.client, now)
     if cert is None:
         raise ProblemError("sign-in")

@@ -50,6 +50,7 @@ PROBLEMS: dict[str, Kind] = {
     "headers": Kind(431, "The headers are larger than the limit", "Send fewer; the limit is limits.header_bytes."),
     # who may
     "sign-in": Kind(401, "A valid bearer is needed", "Sign in again."),
+    "revoked": Kind(401, "The client was revoked", "Enrol it anew, if it should go on."),
     "forbidden": Kind(403, "The bearer's role does not allow this", "Ask an administrator."),
     "unknown": Kind(404, "No such thing, or not for this bearer", "Check the name and the scopes."),
     # use cases

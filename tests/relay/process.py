@@ -42,6 +42,8 @@ class Answer:
 class RelayProcess:
     """`stillvault-relay serve` on a directory. The laboratory profile unless a test is about the limits."""
 
+    module = "stillvault.relay.main"
+
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
         self.settings = {"profile": "laboratory", **settings}
@@ -64,13 +66,13 @@ class RelayProcess:
         return {"PATH": os.environ["PATH"], "HOME": str(self.data.parent), **named}
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        program = [sys.executable, "-m", "stillvault.relay.main", *arguments]
+        program = [sys.executable, "-m", self.module, *arguments]
         return subprocess.run(program, env=self.environment(), capture_output=True, timeout=PATIENCE, check=False)
 
     def start(self) -> RelayProcess:
         """Starts it and waits for its ready line. Starts again on the same port."""
         listen = f"127.0.0.1:{self.port}"
-        program = [sys.executable, "-m", "stillvault.relay.main", "serve", "--data", str(self.data), "--listen", listen]
+        program = [sys.executable, "-m", self.module, "serve", "--data", str(self.data), "--listen", listen]
         self.process = subprocess.Popen(program, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -89,7 +89,7 @@ def test_each_route_by_each_caller(cast: Cast, route: Route) -> None:  # C5
     for caller in CALLERS:
         answer = cast.org.relay.call(route.method, path, body, token=cast.tokens[caller])
         assert answer.status < 500
-        stopped = answer.code in ("sign-in", "forbidden", "organisation-exists")
+        stopped = answer.code in ("sign-in", "revoked", "forbidden", "organisation-exists")
         assert stopped == (caller not in PASSES[route.rule]), (caller, answer.status, answer.code)
 
 

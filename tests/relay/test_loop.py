@@ -153,7 +153,8 @@ def test_a_roster_that_drops_an_approver_or_a_client(org: Organisation) -> None:
     assert cleo.get("/v1/prompts").code == "sign-in"  # out at once, whatever the session says  # C7
     org.revoked = [b64encode(oid_of(db.cert))]
     org.publish().ok()
-    assert db.get("/v1/events?after=0").code == "sign-in"  # N9
+    assert db.get("/v1/events?after=0").code == "revoked"  # N9
+    assert db.sign_in().code == "revoked"
     states = [row["kind"] for row in org.leaves() if row.get("request") == b64encode(oid_of(request))]
     assert states[-1] == "cancelled"
 

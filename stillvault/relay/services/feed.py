@@ -8,11 +8,12 @@ an ended session hears nothing more (C20), and both end at once when the relay s
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 
 from stillvault.crypto import public
-from stillvault.protocol.messages import Event, Events
+from stillvault.protocol.messages import Events
 from stillvault.relay.context import Call, Principal
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.store import events, requests
@@ -48,9 +49,11 @@ async def stream(call: Call, after: int) -> AsyncIterator[bytes]:
                 bell.clear()
                 who = call.admit()
                 found = events.after(relay.reader, who.audiences, after, PAGE)
-                await prompted(call, who, [event for event in found if event.kind == "prompt"], "sse")
+                waiting = await shown(call, who, [public.b64decode(one.request) for one in found if one.kind == "prompt"], "sse")
                 for event in found:
                     after = event.id
+                    if event.kind == "prompt" and event.request not in waiting:
+                        continue  # decided or ended meanwhile: nothing to look at any more
                     yield b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.kind.encode(), msgspec.json.encode(event))
                 if not found and not await relay.hub.wait(bell, heartbeat) and not relay.hub.closed:
                     yield b": alive\n\n"
@@ -58,24 +61,31 @@ async def stream(call: Call, after: int) -> AsyncIterator[bytes]:
         return  # the session ended: the stream does
 
 
-async def prompted(call: Call, who: Principal, prompts: list[Event], channel: str) -> None:
-    """Logs, before it goes out, that a prompt reached this device by this channel: once each, also across restarts."""
-    await shown(call, who, [public.b64decode(event.request) for event in prompts], channel)
-
-
-async def shown(call: Call, who: Principal, oids: list[bytes], channel: str) -> None:
+async def shown(call: Call, who: Principal, oids: list[bytes], channel: str) -> set[str]:
+    """Logs, before it goes out, that a prompt reached this device by this channel: once each, also across restarts, and only
+    while the request waits. Returns the requests that do."""
     relay = call.relay
-    new = [oid for oid in oids if not requests.was_prompted(relay.reader, oid, who.person, who.device, channel)]
+    rows = [row for row in (requests.get(relay.reader, oid) for oid in dict.fromkeys(oids)) if row and row.state == "pending"]
+    waiting = {public.b64encode(row.oid) for row in rows}
+    new = [row.oid for row in rows if not requests.was_prompted(relay.reader, row.oid, who.person, who.device, channel)]
     if not new:
-        return
+        return waiting
 
     def change(tx: Transaction) -> None:
         for oid in new:
             row = requests.get(tx.connection, oid)
-            if row and requests.first_prompt(tx.connection, oid, who.person, who.device, channel):
-                tx.leaf(
-                    "prompted", who.person, relay.clock(), request=oid, secret=row.path, device=who.device, channel=channel,
-                    people=f"1 of {len(row.people)}", outcome="sent",
-                )  # fmt: skip
+            pending = row is not None and row.state == "pending"
+            if row and pending and requests.first_prompt(tx.connection, oid, who.person, who.device, channel):
+                rule = f"{'any' if row.threshold == 1 else row.threshold}-of-{len(row.people)}"
+                people = f"{requests.people_prompted(tx.connection, oid)} of {rule}"
+                facts: dict[str, Any] = {
+                    "secret": row.path,
+                    "host": row.host,
+                    "device": who.device,
+                    "channel": channel,
+                    "people": people,
+                }
+                tx.leaf("prompted", who.person, relay.clock(), request=oid, **facts, outcome="sent")
 
     await relay.writer.write(change)
+    return waiting

@@ -100,6 +100,8 @@ def _verify(
 ) -> tuple[SignedLogin, StoredSession, public.Cert | None]:
     now, ends = call.now, call.now + call.relay.settings.limits.session_seconds
     if body.client and not body.person and not body.device:
+        if standing.is_revoked(oid(body.client)):
+            raise ProblemError("revoked")
         cert = standing.cert(call.relay.reader, oid(body.client), now)
         if cert is None:
             raise ProblemError("sign-in", "the certificate is unknown, ended or revoked")

@@ -192,6 +192,11 @@ def first_prompt(db: Connection, request: bytes, person: str, device: str, chann
     return db.execute(query, (request, person, device, channel)).fetchone() is not None
 
 
+def people_prompted(db: Connection, request: bytes) -> int:
+    count: int = db.execute("SELECT count(DISTINCT person) FROM prompted WHERE request = ?", (request,)).get
+    return count
+
+
 def was_prompted(db: Connection, request: bytes, person: str, device: str, channel: str) -> bool:
     query = "SELECT count(*) FROM prompted WHERE request = ? AND person = ? AND device = ? AND channel = ?"
     return bool(db.execute(query, (request, person, device, channel)).get)
