@@ -5,7 +5,7 @@
 use crate::args::Run;
 use crate::fault::{Fault, Format, exit};
 use crate::mask::{Patterns, SHORTEST};
-use crate::{ask, child, environment, listing, text};
+use crate::{ask, child, environment, listing, text, value};
 
 /// Runs the command and gives its exit status.
 pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
@@ -35,5 +35,6 @@ pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
         answer.signals.release().map_err(after)?;
         return Err(child::become_it(&file, &wanted.command, &environment));
     }
+    value::keep_out_of_swap();
     child::run_masked(&file, &wanted.command, environment, &patterns, &answer.signals)
 }

@@ -69,6 +69,12 @@ impl CoreFiles {
     }
 }
 
+/// Keeps what this process holds now out of swap, for as long as it runs beside a child. Where the account's limit on locked
+/// memory is too small (8 MiB is usual and enough), the kernel refuses and the values stay as any memory does.
+pub fn keep_out_of_swap() {
+    let _ = nix::sys::mman::mlockall(nix::sys::mman::MlockAllFlags::MCL_CURRENT);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
