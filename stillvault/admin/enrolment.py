@@ -142,7 +142,7 @@ def _confirm_person(account: Account, key: SigningKey, found: messages.Invite, g
     certs = []
     if enrol.client is not UNSET:
         cert = new_cert(account.org, f"person/{granted.subject}", device.id, enrol.client, ["**"], "user", now)
-        certs.append(sign_cert(key, cert))
+        certs.append(sign_cert(account.home, key, cert))
     trust = publish(account, rosters.with_device(granted.subject, granted.roles, device), certs=certs, enrol=b64encode(oid))
     account.home.remove(f"invites/{found.invite}.json")
     return {"confirmed": granted.subject, "kind": "person", "device": device.id, "roles": granted.roles,
@@ -152,7 +152,7 @@ def _confirm_person(account: Account, key: SigningKey, found: messages.Invite, g
 def _confirm_client(account: Account, key: SigningKey, trust: Trust, granted: Granted, enrol: Enrol, oid: bytes,
                     name: str) -> dict[str, Any]:
     cert = new_cert(account.org, granted.subject, granted.host, enrol.auth, granted.scopes, granted.grade, account.clock())
-    signed = sign_cert(key, cert)
+    signed = sign_cert(account.home, key, cert)
     trust.verify_cert(signed, account.clock())
     body = messages.NewClient(cert=msgspec.Raw(signed), enrol=b64encode(oid))
     account.call("POST", "/v1/clients", body, returns=messages.Nothing)

@@ -123,7 +123,7 @@ def create(home: Home, *, name: str, url: str, fingerprint: str, setup_token: st
     whole = msgspec.structs.replace(first, people=[Person(id=person, name=person, roles=list(ROLES), devices=[device])])
     roster = material.auth.sign("roster", canonical(whole))
     own = new_cert(org, f"person/{person}", device.id, public_key(material.client), ["**"], "user", now)
-    cert = sign_cert(material.auth, own)
+    cert = sign_cert(home, material.auth, own)
     Trust.verify(org, [root], roster, now)
     spare = [KemKey.generate() for _ in range(RECOVERY_KEYS)] if recovery else []
     with home.lock():
@@ -242,7 +242,7 @@ def renew(account: Account) -> dict[str, Any]:
         cert = trust.verify_cert(bytes(one.cert), now)  # what does not verify is not renewed
         if cert.expires < now + rosters.CERT_LIFE // 2:
             old = msgspec.json.decode(cert.payload, type=ClientCert)
-            certs.append(sign_cert(own, msgspec.structs.replace(old, issued=now, expires=now + rosters.CERT_LIFE)))
+            certs.append(sign_cert(account.home, own, msgspec.structs.replace(old, issued=now, expires=now + rosters.CERT_LIFE)))
             renewed.append(cert.subject)
     edit = rosters.with_fresh_devices(now)
     devices = [each.id for one, other in zip(before.people, edit(before).people, strict=True)

@@ -13,13 +13,15 @@ import msgspec
 from stillvault.admin.roster import CERT_LIFE, Edit, successor
 from stillvault.approver.account import Account
 from stillvault.crypto.private import SigningKey
-from stillvault.crypto.public import Trust, b64decode, b64encode
+from stillvault.crypto.public import Trust, b64encode, oid_of, payload_of
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Forbidden
 from stillvault.protocol.objects import ClientCert, Key, Root, Roster, canonical
+from stillvault.transport.home import Home
 from stillvault.transport.http import RelayRefused
 
 ATTEMPTS = 3
+ISSUED = "issued.json"
 
 
 def root_of(trust: Trust) -> Root:
@@ -88,9 +90,32 @@ def check_next(account: Account, stored: messages.Trust, roster: bytes) -> None:
     Trust.verify(account.org, [bytes(one) for one in stored.roots], roster, account.clock(), (trust.pair, trust.oid))
 
 
-def sign_cert(key: SigningKey, cert: ClientCert) -> bytes:
-    """A client certificate by one administrator."""
-    return key.sign("client-cert", canonical(cert))
+class Issued(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """issued.json: subject and oid of every certificate that this home signed, so that a relay cannot hide one from `revoke`."""
+
+    certs: list[tuple[str, str, int]] = []  # subject, oid, expiry
+    v: int = 1
+
+
+def sign_cert(home: Home, key: SigningKey, cert: ClientCert) -> bytes:
+    """A client certificate by one administrator, written down before it is used."""
+    signed = key.sign("client-cert", canonical(cert))
+    with home.lock():
+        known = home.read(ISSUED, Issued) or Issued()
+        certs = [one for one in known.certs if cert.issued < one[2]]
+        home.write(ISSUED, Issued(certs=[*certs, (cert.subject, b64encode(oid_of(signed)), cert.expires)]))
+    return signed
+
+
+def certs_of(account: Account, subject: str, host: str = "") -> list[str]:
+    """Oids of the certificates of a subject that stand: what the relay lists, and what this home signed."""
+    trust = roster_of(account.trust())
+    found = {oid for name, oid, _ in (account.home.read(ISSUED, Issued) or Issued()).certs if name == subject and not host}
+    for one in all_clients(account):
+        cert = msgspec.json.decode(payload_of("client-cert", bytes(one.cert)), type=ClientCert)
+        if cert.subject == subject and host in ("", cert.host):
+            found.add(b64encode(oid_of(bytes(one.cert))))
+    return sorted(found - set(trust.revoked))
 
 
 def new_cert(org: bytes, subject: str, host: str, key: Key, scopes: Sequence[str], grade: str, now: int) -> ClientCert:
@@ -102,8 +127,3 @@ def new_cert(org: bytes, subject: str, host: str, key: Key, scopes: Sequence[str
 def all_clients(account: Account) -> list[messages.Client]:
     """Every certificate that the relay lists."""
     return account.call("GET", "/v1/clients", returns=messages.Clients).clients
-
-
-def same_oid(one: str, other: bytes) -> bool:
-    """Whether the relay's word names the object that we hold."""
-    return b64decode(one) == other

@@ -15,11 +15,11 @@ import msgspec
 from stillvault.admin import resealing
 from stillvault.admin import roster as rosters
 from stillvault.admin.organisation import rotate
-from stillvault.admin.publish import admin_key, all_clients, publish, root_of, roster_of
+from stillvault.admin.publish import admin_key, certs_of, publish, root_of, roster_of
 from stillvault.approver.account import Account
-from stillvault.crypto.public import Trust, b64encode, oid_of, payload_of
+from stillvault.crypto.public import Trust
 from stillvault.protocol.errors import Expired, Forbidden, Usage
-from stillvault.protocol.objects import ClientCert, Roster
+from stillvault.protocol.objects import Roster
 from stillvault.protocol.objects import Secret as SecretPayload
 
 
@@ -87,7 +87,7 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
 
 def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
     retire = rosters.retired(person, device, account.clock())
-    revoke = rosters.with_revoked(_own_certs(account, person, device))
+    revoke = rosters.with_revoked(certs_of(account, f"person/{person}", device))
 
     def edit(roster: Roster) -> Roster:
         return revoke(retire(roster))
@@ -103,16 +103,6 @@ def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
         raise Forbidden("root-key", f"{person} is an administrator of the root, and this home does not hold the root key",
                         "remove them in the home that created the organisation")
     rotate(account, staying, edit)
-
-
-def _own_certs(account: Account, person: str, device: str) -> list[str]:
-    """The certificates by which the removed devices seal again: `person/<id>`, with the device as host."""
-    found = []
-    for one in all_clients(account):
-        cert = msgspec.json.decode(payload_of("client-cert", bytes(one.cert)), type=ClientCert)
-        if cert.subject == f"person/{person}" and device in ("", cert.host) and not one.revoked:
-            found.append(b64encode(oid_of(bytes(one.cert))))
-    return found
 
 
 def _check_policies(roster: Roster, person: str, device: str) -> list[str]:

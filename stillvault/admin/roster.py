@@ -216,25 +216,26 @@ def _check_policy(roster: Roster, policy: Policy) -> None:
         raise Usage("policy", "the policy has an unknown tier, scope or deny rule", "see `stillvault policy set --help`")
 
 
-def with_hold(hold: Hold) -> Edit:
-    """Adds a hold, in the place of an older one on the same target."""
+def with_holds(holds: Sequence[Hold]) -> Edit:
+    """Adds holds, in the place of older ones on the same targets."""
     def edit(roster: Roster) -> Roster:
-        return msgspec.structs.replace(roster, holds=[*_other_holds(roster, hold), hold])
+        return msgspec.structs.replace(roster, holds=[*_other_holds(roster, holds), *holds])
     return edit
 
 
-def without_hold(hold: Hold) -> Edit:
-    """Lifts the hold on that target."""
+def without_holds(holds: Sequence[Hold]) -> Edit:
+    """Lifts the holds on those targets."""
     def edit(roster: Roster) -> Roster:
-        left = _other_holds(roster, hold)
+        left = _other_holds(roster, holds)
         if len(left) == len(roster.holds):
             raise Usage("no-hold", "nothing is held by that name in the roster", "a freeze by an approver ends by itself")
         return msgspec.structs.replace(roster, holds=left)
     return edit
 
 
-def _other_holds(roster: Roster, hold: Hold) -> list[Hold]:
-    return [one for one in roster.holds if (one.subject, one.match) != (hold.subject, hold.match)]
+def _other_holds(roster: Roster, holds: Sequence[Hold]) -> list[Hold]:
+    targets = [(hold.subject, hold.match) for hold in holds]
+    return [one for one in roster.holds if (one.subject, one.match) not in targets]
 
 
 def with_revoked(oids: Iterable[str]) -> Edit:

@@ -107,6 +107,15 @@ def check_sealer(account: Account, trust: Trust) -> None:
                         f"an administrator gives it: stillvault person set {account.person.person} --role sealer ..")
 
 
+def check_no_seals(account: Account, person: str) -> None:
+    """Who sealed what stands must stay a sealer: a seal by anybody else is refused by every reader (7.3)."""
+    cores = (msgspec.json.decode(payload_of("secret", one), type=SecretPayload).core for one in listed(account))
+    paths = [core.path for core in cores if core.by.person == person]
+    if paths:
+        raise Forbidden("sealed-by", f"{person} sealed {paths[0]}" + (f" and {len(paths) - 1} more" if paths[1:] else ""),
+                        f"let another sealer seal them again first: stillvault reseal {' '.join(paths[:5])}", "--role")
+
+
 def _policy(trust: Trust, path: str) -> bytes:
     try:
         return trust.select_policy(path)

@@ -59,8 +59,9 @@ def draw(card: dict[str, Any], *, colour: bool = False) -> str:
     if card["people_needed"] > 1:
         dots = "●" * card["people_approved"] + "○" * (card["people_needed"] - card["people_approved"])
         lines += _row("quorum", f"{dots} {card['people_approved']} of {card['people_needed']}", ", ".join(card["approved_by"]))
+    several = len(card["requests"]) > 1
     for one in card["requests"]:
-        lines += _row("sealed by", one["sealed_by"], moment(one["sealed"]))
+        lines += _row("sealed by", one["sealed_by"], moment(one["sealed"]) + (f"   {one['secret']}" if several else ""))
     if card.get("unit"):
         lines += _row("unit", card["unit"])
     if card.get("container"):

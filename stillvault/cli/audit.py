@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
 import msgspec
 
 from stillvault.cli.base import STATE, Verbs, emit, say
+from stillvault.cli.sentences import Teller
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused, Usage
 from stillvault.protocol.text import plain
@@ -72,18 +73,28 @@ def tail(follow: bool, lines: int) -> None:
     account = open_account()
     size, _ = account.store.check(account.relay, account.token(), account.trust())
     after = max(0, size - lines)
+    teller = Teller()
     while True:
         for page in _pages(account, after):
             for leaf in page.leaves:
-                _print(row_of(after, leaf))
+                _print(row_of(after, leaf), teller)
                 after += 1
+        _lines(teller.rest())
         if not follow:
             return
         time.sleep(POLL)
 
 
-def _print(row: dict[str, Any]) -> None:
-    print(msgspec.json.encode({"v": 1, **row}).decode() if STATE.json else line_of(row), flush=True)
+def _print(row: dict[str, Any], teller: Teller) -> None:
+    if STATE.json:
+        print(msgspec.json.encode({"v": 1, **row}).decode(), flush=True)
+    else:
+        _lines(teller.tell(row))
+
+
+def _lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
 
 
 @audit.command()
@@ -210,28 +221,3 @@ def tree_root(leaves: list[bytes]) -> bytes:
     while stack:
         node = node_hash(stack.pop()[1], node)
     return node
-
-
-def line_of(row: dict[str, Any]) -> str:
-    """One row as people read it. No control character survives."""
-    when = time.strftime("%H:%M:%S", time.gmtime(row.get("time", 0)))
-    return f"{when} {plain(_sentence(row))}"
-
-
-def _sentence(row: dict[str, Any]) -> str:
-    actor, kind, secret = row.get("actor", ""), row["kind"], row.get("secret", "")
-    if kind == "requested":
-        where = f" on {row['host']}" if row.get("host") else ""
-        return f"{actor}{where} requested {secret} uid={row.get('uid', '?')} exe={row.get('exe', '?')}"
-    if kind == "prompted":
-        outcome = " ".join(str(row[name]) for name in ("people", "outcome") if row.get(name))
-        return f"prompted {row.get('device', actor)} ({row.get('channel', '?')}) {outcome}".rstrip()
-    if kind == "approved":
-        return f"{actor} approved {secret}: {row.get('people', '')}".rstrip(": ")
-    if kind == "released":
-        return f"{secret} released to {row.get('host', actor)}, lease {row.get('window', 0)}s"
-    if kind == "lease-used":
-        return f"{secret} used from a lease {row.get('count', 1)} times by {row.get('exe', actor)}"
-    rest = " ".join(f"{name}={value}" for name, value in row.items()
-                    if name not in ("index", "time", "kind", "actor", "secret", "oid", "request"))
-    return " ".join(part for part in (actor, kind, secret, rest) if part)

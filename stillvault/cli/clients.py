@@ -38,20 +38,12 @@ def invite(subject: str, host: str, grade: str, scopes: tuple[str, ...]) -> None
 @click.argument("subject", type=PATH)
 def revoke(subject: str) -> None:
     """Revoke every certificate of a client. Its leases end, its requests are cancelled."""
-    import msgspec
-
     from stillvault.admin import roster as rosters
-    from stillvault.admin.publish import all_clients, publish
+    from stillvault.admin.publish import certs_of, publish
     from stillvault.cli.account import open_account
-    from stillvault.crypto.public import b64encode, oid_of, payload_of
-    from stillvault.protocol.objects import ClientCert
 
     account = open_account()
-    oids = []
-    for one in all_clients(account):
-        cert = msgspec.json.decode(payload_of("client-cert", bytes(one.cert)), type=ClientCert)
-        if cert.subject == subject and not one.revoked:
-            oids.append(b64encode(oid_of(bytes(one.cert))))
+    oids = certs_of(account, subject)
     if not oids:
         raise Usage("unknown-client", f"no certificate of {subject} stands", "see `stillvault org show`", "SUBJECT")
     trust = publish(account, rosters.with_revoked(oids))

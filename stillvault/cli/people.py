@@ -37,9 +37,13 @@ def set_(who: str, roles: tuple[str, ...]) -> None:
     """Set a person's roles."""
     from stillvault.admin import roster as rosters
     from stillvault.admin.publish import publish
+    from stillvault.admin.sealing import check_no_seals
     from stillvault.cli.account import open_account
 
-    trust = publish(open_account(), rosters.with_roles(who, roles))
+    account = open_account()
+    if "sealer" not in roles:
+        check_no_seals(account, who)
+    trust = publish(account, rosters.with_roles(who, roles))
     emit({"person": who, "roles": sorted(set(roles)), "roster_version": trust.pair[1]},
          f"{who} is now {', '.join(sorted(set(roles)))}: roster {trust.pair[1]}")
 

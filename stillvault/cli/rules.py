@@ -28,11 +28,13 @@ def hold(target: str, length: int | None, lift: bool) -> None:
     if length is not None and not 1 <= length <= MAX_HOLD:
         raise Usage("hold", "a hold lasts between a second and a year", "give --for 1h", "--for")
     account = open_account()
-    subjects = {_subject(bytes(one.cert)) for one in all_clients(account)}
     until = now() + (length or 0)
-    one = Hold(until=until, subject=target) if target in subjects else Hold(until=until, match=target)
-    trust = publish(account, rosters.without_hold(one) if lift else rosters.with_hold(one))
-    what = "client" if target in subjects else "pattern"
+    holds = [Hold(until=until, match=target)]
+    if not target.endswith("**"):
+        # An exact name may be a client or a path. Both are held: which of them exists is the relay's word alone.
+        holds.append(Hold(until=until, subject=target))
+    trust = publish(account, rosters.without_holds(holds) if lift else rosters.with_holds(holds))
+    what = "client" if target in {_subject(bytes(one.cert)) for one in all_clients(account)} else "pattern"
     emit({"target": target, "kind": what, "roster_version": trust.pair[1], **({} if lift else {"until": until})},
          f"{what} {target} is free again" if lift else f"{what} {target} is held until {moment(until)}")
 

@@ -273,5 +273,11 @@ def test_the_audit_names_who_said_what(town: World) -> None:
     assert {"enrolled", "roster", "sealed", "requested", "prompted", "approved", "denied", "released", "delivered"} <= kinds
     assert all(row["v"] == 1 and "index" in row and "time" in row and "actor" in row for row in rows)
     text = alice.ok("audit", "tail", "-n", "10000").text
-    assert len(text.splitlines()) == len(rows)
+    assert re.search(r"^\d\d:\d\d:\d\d host/db-1 on db-1 requested prod/db uid=\d+ exe=/\S+$", text, re.MULTILINE)
+    assert re.search(r" prompted bob bob-\S+ \((inbox|sse)\) \d of any-of-3$", text, re.MULTILINE)
+    assert re.search(r" prompted alice alice-\S+ \((inbox|sse)\) \d of 2-of-3$", text, re.MULTILINE)
+    assert re.search(r" bob approved prod/db: released, lease none$", text, re.MULTILINE)
+    assert re.search(r" bob approved lease/db: released, lease 2m$", text, re.MULTILINE)
+    assert re.search(r" alice approved two/db: 1/2$", text, re.MULTILINE)
+    assert re.search(r" alice sealed prod/db version 1\.0$", text, re.MULTILINE)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)

@@ -14,9 +14,10 @@ from stillvault.protocol.text import HIDDEN
 from tests.world import PATIENCE, SCRIPTS, STILLVAULT, World
 
 VERBS = [
-    "org create", "org show", "org renew", "org admin add", "person invite", "person set", "person remove", "client invite", "client revoke", "join", "invites", "confirm", "hold", "policy set", "policy list", "reseal", "seal",
-    "secrets", "daemon", "read", "run", "inject", "leases", "whoami", "requests", "cancel", "inbox", "approve", "deny",
-    "freeze", "audit tail", "audit export", "audit verify", "doctor", "completion",
+    "org create", "org show", "org renew", "org admin add", "person invite", "person set", "person remove", "client invite",
+    "client revoke", "join", "invites", "confirm", "hold", "policy set", "policy list", "reseal", "seal", "secrets",
+    "daemon", "read", "run", "inject", "leases", "whoami", "requests", "cancel", "inbox", "approve", "deny", "freeze",
+    "audit tail", "audit export", "audit verify", "doctor", "completion",
 ]
 
 
@@ -76,9 +77,9 @@ def test_a_home_that_is_in_the_way(tmp_path: Path) -> None:
 
 
 HOSTILE = [
-    "\x1b[2J\x1b]0;x\x07", "\u202etxt", "a\u200bb", "\ufeff", "new\nline", "tab\t", "\x7f", "\x9b31m", "\U000e0041",
-    "../../etc/passwd", "-rf", "--help=1", "$(id)", "`id`", "'; drop table x; --", "<script>alert(1)</script>", "%00", "%s%n",
-    "x" * 5000, "\u212a", "",
+    "\x1b[2J\x1b]0;x\x07\x7f\x9b31m", "\u202etxt a\u200bb\ufeff\U000e0041", "new\nline\ttab", "../../etc/passwd", "-rf",
+    "--help=1",
+    "$(id)`id`'; drop table x; --<script>alert(1)</script>", "%00%s%n", "x" * 5000, "\u212a", "",
 ]
 
 

@@ -234,5 +234,8 @@ def test_roles_are_set_exactly(small: World, roles: list[str]) -> None:
         assert "in-policy" in alice.fails(13, "person", "set", "bob", *options)
         alice.ok("policy", "set", "prod", "--people", "alice")
     assert alice.json("person", "set", "bob", *options)["roles"] == sorted(roles)
+    if "sealer" in roles:
+        small.parties["bob"].ok("seal", "prod/bobs", stdin=b"x")
+        assert "sealed-by" in alice.fails(13, "person", "set", "bob", "--role", "auditor")
     assert [one["roles"] for one in alice.json("org", "show")["people"] if one["id"] == "bob"] == [roles]
     assert "last-admin" in alice.fails(13, "person", "set", "alice", "--role", "approver", "--role", "sealer")
