@@ -226,6 +226,8 @@ def _built(given: Mapping[str, tuple[str, Any]]) -> Settings:
             converted = msgspec.convert(value, declared.type, strict=not from_text)
         except msgspec.ValidationError as error:
             raise BadSetting(where, name, str(error), "See docs/configuration.md for its range.") from error
+        if from_text and isinstance(converted, int) and str(converted) != value:
+            raise BadSetting(where, name, "it is not a plain number", "Write digits alone.")
         (top if inner == name else limits)[inner] = converted
     return Settings(**top, limits=Limits(**limits))
 

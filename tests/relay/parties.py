@@ -12,7 +12,7 @@ from typing import Any
 from stillvault.crypto import private, public
 from stillvault.crypto.private import Ephemeral, KemKey, SigningKey, Value
 from stillvault.crypto.public import b64encode, encode, oid_of
-from tests.relay.process import Answer, RelayProcess
+from tests.relay.process import SETUP_TOKEN, Answer, RelayProcess
 
 DAY = 86_400
 Json = dict[str, Any]
@@ -250,7 +250,7 @@ class Organisation:
         return self.admin.auth.sign("roster", encode(roster | changes))
 
     def create(self) -> Organisation:
-        token = self.setup_token()
+        token = SETUP_TOKEN
         self.root = self.sign_root(self.relay.call("GET", "/v1/setup/log", token=token).ok())
         self.roster = self.sign_roster()
         made = self.relay.call(

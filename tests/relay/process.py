@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SETUP_TOKEN = "set-up-" + "0" * 36
 PATIENCE = 30.0  # seconds until a test gives up; never a measure of speed
 
 
@@ -46,7 +47,7 @@ class RelayProcess:
 
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
-        self.settings = {"profile": "laboratory", **settings}
+        self.settings = {"profile": "laboratory", "setup_token": SETUP_TOKEN, **settings}
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._local = threading.local()

@@ -186,7 +186,7 @@ def test_a_bad_setting_names_file_field_and_fix(directory: Path, name: str) -> N
     text, named = CASES[name]
     (data / "config.toml").write_text(text)
     relay = RelayProcess(data)
-    relay.settings.pop("profile")
+    relay.settings = {}
     said = refused(relay)
     assert named in said
     assert relay.command("config", "--data", str(data), "check").returncode == (0 if name == "no certificate" else 78)
