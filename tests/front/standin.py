@@ -77,6 +77,7 @@ class Standin:
         self.script = script
         self.hello = pack({"v": 1, "nonce": NONCE}) if hello is None else hello
         self.calls: list[Frame] = []
+        self.met = threading.Event()
         self.traffic = bytearray()
         self.failures: list[BaseException] = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -112,6 +113,7 @@ class Standin:
         pipes: list[int] = []
         try:
             with sock:
+                self.met.set()
                 sock.sendall(self.hello)
                 raw, pipes = self._receive(sock)
                 if raw:

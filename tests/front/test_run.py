@@ -8,8 +8,10 @@ import os
 import signal
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -200,6 +202,32 @@ def test_a_reader_that_left_ends_the_pipeline(front: Front) -> None:
         assert process.stdout.read(4) == b"y\ny\n"
         process.stdout.close()
         assert process.wait(timeout=30) == 141
+
+
+def test_a_stuck_reader_does_not_hold_us(front: Front) -> None:
+    """The reader takes nothing more, the child is told to end: so do we."""
+    with front.holding(a=b"value-a"), front.start("run", "--env", "A=sv://a", "--", "yes") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(4) == b"y\ny\n"
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.02)
+    assert process.returncode == 143
+
+
+def test_what_the_child_left_running_is_waited_for(front: Front) -> None:
+    """As in a pipeline; an interrupt ends the wait with the child's own code."""
+    script = "sleep 300 & echo $!; exit 4"
+    with front.holding(a=b"value-a"), front.start("run", "--env", "A=sv://a", "--", "sh", "-c", script) as process:
+        assert process.stdout is not None
+        left = int(process.stdout.readline())
+        while Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text():
+            time.sleep(0.02)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    os.kill(left, signal.SIGKILL)
+    assert process.returncode == 4
 
 
 def test_a_full_disk_under_the_output(front: Front) -> None:

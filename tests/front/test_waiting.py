@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -98,6 +99,15 @@ def test_an_interrupt_withdraws(front: Front, sent: signal.Signals, code: int, w
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, withdrawn) == (code, b"", [True])
     assert b"interrupted" in err
+
+
+def test_an_interrupt_before_the_first_word(front: Front) -> None:
+    with front.daemon(lambda _: None, hello=b"") as daemon, front.start("read", "sv://a") as process:
+        assert daemon.met.wait(30)
+        time.sleep(0.1)  # either before or while it waits: the same end
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
 
 
 def test_ctrl_c_on_a_terminal(front: Front) -> None:

@@ -59,7 +59,7 @@ pub fn ask(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Quest
     }
     // 1
     let signals = Signals::hold()?;
-    let mut daemon = Daemon::connect()?;
+    let mut daemon = Daemon::connect(Some(&signals))?;
     let early = if daemon.uid == Uid::effective() { None } else { Some(CoreFiles::forbid()?) };
     // 2
     let (readers, writers): (Vec<_>, Vec<_>) =

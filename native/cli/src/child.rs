@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 use crate::environment::Environment;
 use crate::fault::{Fault, exit};
 use crate::mask::{Masker, Patterns};
-use crate::signals::Signals;
+use crate::signals::{Signals, ends_wait};
 use crate::text;
 
 /// What one read takes of the child's output, in bytes.
@@ -91,27 +92,60 @@ pub fn run_masked(
     file: &Path,
     words: &[OsString],
     environment: Environment,
-    patterns: &Patterns,
+    patterns: Patterns,
     signals: &Signals,
 ) -> Result<u8, Fault> {
-    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+    let ((out, stdout), (err, stderr), (ended, pumping)) = (pipe()?, pipe()?, pipe()?);
     let pid = spawn(file, words, &environment, [&stdout, &stderr], signals)?;
     // The child has its own copy; ours is wiped, and the pipes end when the child's ends do.
     drop((environment, stdout, stderr));
-    std::thread::scope(|scope| {
-        let out = scope.spawn(|| pump(out, std::io::stdout(), patterns));
-        let err = scope.spawn(|| pump(err, std::io::stderr(), patterns));
-        let status = attend(pid, signals)?;
-        for stream in [out, err] {
-            let pumped = stream.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")));
-            pumped.map_err(|problem| {
-                let message = format!("the command's output could not be passed on: {problem}");
-                Fault::failed("output", message, "it ran; look at the file or device behind the output")
-                    .with_exit(exit::TOOL_FAILED)
-            })?;
-        }
-        Ok(status)
+    let shared = (Arc::new(patterns), Arc::new(pumping));
+    let streams = [pumped(out, std::io::stdout(), &shared), pumped(err, std::io::stderr(), &shared)];
+    drop(shared);
+    let status = attend(pid, signals)?;
+    if !drained(&ended, signals)? {
+        return Ok(status);
+    }
+    for stream in streams {
+        let passed_on = stream.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")));
+        passed_on.map_err(|problem| {
+            let message = format!("the command's output could not be passed on: {problem}");
+            let remedy = "it ran; look at the file or device behind the output";
+            Fault::failed("output", message, remedy).with_exit(exit::TOOL_FAILED)
+        })?;
+    }
+    Ok(status)
+}
+
+type Pumping = std::thread::JoinHandle<std::io::Result<()>>;
+
+/// One stream on a thread of its own, so that a slow reader of one does not hold up the other. The shared pipe ends with the last.
+fn pumped(from: File, to: impl Write + Send + 'static, shared: &(Arc<Patterns>, Arc<OwnedFd>)) -> Pumping {
+    let (patterns, pumping) = shared.clone();
+    std::thread::spawn(move || {
+        let passed_on = pump(from, to, &patterns);
+        drop(pumping);
+        passed_on
     })
+}
+
+/// Waits until both streams have ended, as a pipeline does; what the command left running may write on. False when a signal ended
+/// the wait: nobody may read any more, and then the streams never end.
+fn drained(ended: &File, signals: &Signals) -> Result<bool, Fault> {
+    loop {
+        let mut watched = [PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut watched, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(problem) => return Err(tool_failed("poll", &problem.desc())),
+        }
+        let [over, signalled] = watched.map(|fd| fd.any().unwrap_or(false));
+        if over {
+            return Ok(true);
+        }
+        if signalled && signals.next().is_some_and(|came| ends_wait(came.signal).is_some()) {
+            return Ok(false);
+        }
+    }
 }
 
 fn pipe() -> Result<(File, OwnedFd), Fault> {
@@ -153,23 +187,27 @@ fn tool_failed(what: &str, why: &dyn std::fmt::Display) -> Fault {
 /// Waits for the child and passes signals on. One that the terminal sent reached the child already: it is in the same group.
 fn attend(pid: Pid, signals: &Signals) -> Result<u8, Fault> {
     loop {
-        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) => return Ok(u8::try_from(code).unwrap_or(exit::ERROR)),
-            Ok(WaitStatus::Signaled(_, signal, _)) => {
-                return Ok(exit::SIGNAL + u8::try_from(signal as i32).unwrap_or(0));
-            }
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(problem) => return Err(tool_failed("the command was lost from sight", &problem.desc())),
-        }
-        match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(problem) => return Err(tool_failed("poll", &problem.desc())),
-        }
+        // First the signals, then the child: news of its end that are taken here are seen below.
         while let Some(came) = signals.next() {
             if came.signal != Signal::SIGCHLD && came.from_process {
                 // Only we reap the child, so the number is still its own.
                 let _ = kill(pid, came.signal);
             }
+        }
+        let status = match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => Some(u8::try_from(code).unwrap_or(exit::ERROR)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(exit::SIGNAL + u8::try_from(signal as i32).unwrap_or(0)),
+            Ok(_) | Err(Errno::EINTR) => None,
+            Err(problem) => return Err(tool_failed("the command was lost from sight", &problem.desc())),
+        };
+        if let Some(status) = status {
+            // What came before its end was meant for it.
+            while signals.next().is_some() {}
+            return Ok(status);
+        }
+        match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(problem) => return Err(tool_failed("poll", &problem.desc())),
         }
     }
 }

@@ -120,7 +120,7 @@ impl Fault {
         let mut whole = Map::new();
         whole.insert("v".into(), 1.into());
         whole.insert("error".into(), Json::Object(error));
-        format!("{}\n", Json::Object(whole))
+        text::json(&Json::Object(whole))
     }
 }
 

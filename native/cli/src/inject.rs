@@ -38,7 +38,7 @@ pub fn inject(wanted: &Inject, format: Format) -> Result<u8, Fault> {
         Format::Text => text::note(&format!("{} written, {} secrets\n", text::screen(&file), template.paths.len())),
         Format::Json => {
             let paths: Json = template.paths.iter().map(crate::reference::Path::as_str).collect();
-            text::print(format!("{}\n", serde_json::json!({"v": 1, "file": file, "paths": paths})))?;
+            text::print(text::json(&serde_json::json!({"v": 1, "file": file, "paths": paths})))?;
         }
     }
     Ok(exit::OK)

@@ -11,7 +11,7 @@ use crate::socket::{Daemon, Frame, refusal};
 use crate::text;
 
 fn asked(verb: &str, fields: Frame, event: &str) -> Result<Frame, Fault> {
-    let mut daemon = Daemon::connect()?;
+    let mut daemon = Daemon::connect(None)?;
     daemon.send(verb, fields, &[])?;
     let frame = daemon.receive()?;
     if frame.get("event").and_then(Json::as_str) == Some(event) { Ok(frame) } else { Err(refusal(&frame)) }
@@ -20,7 +20,7 @@ fn asked(verb: &str, fields: Frame, event: &str) -> Result<Frame, Fault> {
 fn print_json(mut frame: Frame) -> Result<u8, Fault> {
     frame.remove("event");
     frame.insert("v".into(), 1.into());
-    text::print(format!("{}\n", Json::Object(frame)))?;
+    text::print(text::json(&Json::Object(frame)))?;
     Ok(exit::OK)
 }
 
@@ -124,7 +124,7 @@ pub fn dry_run(paths: &[Path], plan: Option<&Plan>, format: Format) -> Result<u8
             .enumerate()
             .map(|(index, path)| serde_json::json!({"reference": path.to_string(), "names": names(index)}))
             .collect();
-        text::print(format!("{}\n", serde_json::json!({"v": 1, "references": all})))?;
+        text::print(text::json(&serde_json::json!({"v": 1, "references": all})))?;
         return Ok(exit::OK);
     }
     for (index, path) in paths.iter().enumerate() {

@@ -53,7 +53,7 @@ fn report(delivered: &Delivered, file: &std::path::Path, format: Format) -> Resu
             let mut facts = delivered.facts.clone();
             facts.insert("v".into(), 1.into());
             facts.insert("file".into(), file.to_string_lossy().into());
-            text::print(format!("{}\n", Json::Object(facts)))
+            text::print(text::json(&Json::Object(facts)))
         }
     }
 }

@@ -36,5 +36,5 @@ pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
         return Err(child::become_it(&file, &wanted.command, &environment));
     }
     value::keep_out_of_swap();
-    child::run_masked(&file, &wanted.command, environment, &patterns, &answer.signals)
+    child::run_masked(&file, &wanted.command, environment, patterns, &answer.signals)
 }

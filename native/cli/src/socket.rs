@@ -18,6 +18,7 @@ use nix::unistd::Uid;
 use serde_json::{Map, Value as Json};
 
 use crate::fault::{Fault, exit};
+use crate::signals::{Signals, ends_wait};
 
 /// The largest frame, in bytes.
 const MAX_FRAME: usize = 256 * 1024;
@@ -41,8 +42,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Finds the socket, judges it, connects, and takes the daemon's first word.
-    pub fn connect() -> Result<Self, Fault> {
+    /// Finds the socket, judges it, connects, and takes the daemon's first word. With `signals` held back, one of them ends that.
+    pub fn connect(signals: Option<&Signals>) -> Result<Self, Fault> {
         let path = find();
         let shown = path.display();
         if path.as_os_str().as_bytes().len() > MAX_SOCKET_PATH {
@@ -68,18 +69,25 @@ impl Daemon {
             return Err(Fault::untrusted("daemon-uid", message, "tell the person who looks after this host"));
         }
         let mut daemon = Self { stream, nonce: None, received: Vec::new(), uid };
-        daemon.hello()?;
+        daemon.hello(signals)?;
         Ok(daemon)
     }
 
-    fn hello(&mut self) -> Result<(), Fault> {
+    fn hello(&mut self, signals: Option<&Signals>) -> Result<(), Fault> {
         let timeout = PollTimeout::try_from(HELLO).unwrap_or(PollTimeout::MAX);
         loop {
-            let ready = poll(&mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)], timeout);
-            match ready {
+            let mut watched = vec![PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
+            watched.extend(signals.map(|signals| PollFd::new(signals.as_fd(), PollFlags::POLLIN)));
+            match poll(&mut watched, timeout) {
                 Ok(0) => return Err(Fault::unavailable("daemon-silent", "the daemon does not answer", "start it again")),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(problem) => return Err(Fault::system("poll", problem.desc())),
+            }
+            if let Some(fault) = signals.and_then(Signals::next).and_then(|came| ends_wait(came.signal)) {
+                return Err(fault);
+            }
+            if !watched.first().and_then(PollFd::any).unwrap_or(false) {
+                continue;
             }
             if let Some(frame) = self.take()? {
                 if frame.contains_key("event") {

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::os::unix::ffi::OsStrExt;
 
+use serde_json::Value as Json;
+
 use crate::fault::Fault;
 
 // Section 2.
@@ -64,6 +66,23 @@ pub fn visible(text: &OsStr) -> String {
             let _ = write!(out, "\\x{{{byte:02x}}}");
         }
     }
+    out
+}
+
+/// One object on one line. What is hidden stands escaped, as JSON has it, so that no terminal acts on it.
+pub fn json(value: &Json) -> String {
+    let mut out = String::new();
+    for character in value.to_string().chars() {
+        if hidden(character) {
+            // Outside of strings JSON holds none of these.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out.push('\n');
     out
 }
 
@@ -127,6 +146,13 @@ mod tests {
     #[test]
     fn claims_are_escaped_as_section_2_says() {
         assert_eq!(visible(OsStr::from_bytes(b"a\\b\n\xff\xe2\x80\xae")), "a\\u{5c}b\\u{a}\\x{ff}\\u{202e}");
+    }
+
+    #[test]
+    fn json_hides_nothing_and_moves_no_cursor() {
+        let value = serde_json::json!({"a": "\u{9b}\u{202e}\u{e0001}é"});
+        assert_eq!(json(&value), "{\"a\":\"\\u009b\\u202e\\udb40\\udc01é\"}\n");
+        assert_eq!(serde_json::from_str::<Json>(&json(&value)).ok(), Some(value));
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Waiting {
         if self.format == Format::Json {
             let mut event = pending.clone();
             event.insert("v".into(), 1.into());
-            text::note(&format!("{}\n", Json::Object(event)));
+            text::note(&text::json(&Json::Object(event)));
         } else {
             let line = text::cut(&line(pending, now), COLUMNS);
             // Return, write over, erase what is left of a longer line.
