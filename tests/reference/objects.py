@@ -31,8 +31,8 @@ def text(value: Any) -> None:
 
 
 def number(value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        _refuse("not an integer")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        _refuse("not an integer from 0 on")
 
 
 def from_one(value: Any) -> None:

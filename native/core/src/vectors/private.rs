@@ -165,7 +165,7 @@ fn approver(input: &Value) -> Result<Value> {
             person,
             device,
             decided: items(memory, "decided")?.contains(&this),
-            remembered: field(memory, "secrets")?.get(&request.path).map(pair).transpose()?,
+            remembered: memory.get("secrets").and_then(|seen| seen.get(&request.path)).map(pair).transpose()?,
         },
         _ => return Err(Refusal::new(Code::Field, "own is person and device")),
     };
