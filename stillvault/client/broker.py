@@ -23,7 +23,7 @@ from stillvault.client.leasebook import LeaseBook
 from stillvault.client.listener import Connection
 from stillvault.client.peer import Identity, Process
 from stillvault.client.pending import Pending, Visit, pending_event
-from stillvault.client.pipes import open_for_value
+from stillvault.client.pipes import check_pipe
 from stillvault.client.requester import Requester
 from stillvault.client.standing import Standing
 from stillvault.crypto.leases import is_interpreter
@@ -44,20 +44,21 @@ MAX_VISITS_PER_UID = 200  # waiting calls of one account
 class Broker:
     """Serves the verbs of the socket."""
 
-    def __init__(self, standing: Standing, requester: Requester, book: LeaseBook, *, host: str, system: bool) -> None:
+    def __init__(self, standing: Standing, requester: Requester, book: LeaseBook, *, host: str, system: bool,
+                 exact: bool = True) -> None:
         self._standing = standing
         self._requester = requester
         self._book = book
         self._host = host
         self._system = system
+        self._exact = exact
         self._visits: dict[int, int] = {}
 
     def serve(self, connection: Connection, call: frames.Call, fds: list[int]) -> Coroutine[Any, Any, None] | None:
         """One verb. What a lease can answer is answered at once; all else is a coroutine."""
         if isinstance(call, frames.Get):
             flow.check_call(call, len(fds))
-            identity = connection.known_identity()
-            if identity is not None and self._from_leases(connection, call, identity, fds):
+            if self._from_leases(connection, call, fds):
                 return None
             return self._get(connection, call, fds)
         match call:
@@ -79,19 +80,21 @@ class Broker:
 
     # ---- get -----------------------------------------------------------------------------------------------------------
 
-    def _from_leases(self, connection: Connection, call: frames.Get, identity: Identity, fds: list[int]) -> bool:
+    def _from_leases(self, connection: Connection, call: frames.Get, fds: list[int]) -> bool:
         """Serves a `get` for which every value has a live lease. False where one has none."""
+        scopes = {self._route(path, call)[1].scope for path in call.refs}
+        identity = connection.known_identity(place=not scopes <= {"process", "exe"})
+        if identity is None:
+            return False
         found: list[Found] = []
         for path in call.refs:
             hit = self._find(path, call, identity)
             if hit is None:
                 return False
             found.append(hit)
-        ends = [open_for_value(fd) for fd in fds]
-        try:
-            self._deliver(connection, call, identity, ends, found)
-        finally:
-            close(ends)
+        for fd in fds:
+            check_pipe(fd)
+        self._deliver(connection, call, identity, fds, found)
         return True
 
     def _find(self, path: str, call: frames.Get, identity: Identity) -> Hit | None:
@@ -111,11 +114,11 @@ class Broker:
         uid = connection.uid
         if self._visits.get(uid, 0) >= MAX_VISITS_PER_UID:
             raise Failed("too-many", "too many calls of this account wait already", "wait for some of them")
-        visit = Visit(connection=connection, call=call, identity=identity, ends=[])
+        visit = Visit(connection=connection, call=call, identity=identity, ends=fds)
         self._visits[uid] = self._visits.get(uid, 0) + 1
         try:
-            visit.ends.extend(open_for_value(fd) for fd in fds)
-            close(fds)  # ours are open; the caller's end is theirs again
+            for fd in fds:
+                check_pipe(fd)
             end = None if call.wait is msgspec.UNSET else asyncio.get_running_loop().time() + call.wait
             async with asyncio.timeout_at(end):
                 while not self._complete(visit):
@@ -269,7 +272,7 @@ class Broker:
         event: dict[str, Any] = {
             "event": "whoami", "uid": one.uid, "user": one.user, "exe": one.exe.path, "exe_sha256": one.exe.sha256,
             "chain": [{"exe": up.exe, "exe_sha256": up.exe_sha256} for up in one.chain], "front": connection.caller.fronted,
-            "grade": "system" if self._system else "user", "why": self._standing.why(system=self._system),
+            "grade": "system" if self._system else "user", "why": self._standing.why(system=self._system, exact=self._exact),
             "clients": [{"subject": client.subject, "host": client.host, "scopes": list(client.scopes)}
                         for client in self._standing.clients],
         }

@@ -113,7 +113,8 @@ async def _run(home: Home, *, system: bool, socket: str, exact: bool) -> None:
     book = LeaseBook()
     requester = Requester(standing, store, VersionMemory(home), workers)
     book.on_end = partial(requester.report_uses, book)
-    broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact)
+    broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact,
+                    exact=exact)
     links = Links(standing, requester, broker, book, store, Line(organisation.relay, home.ca()))
     door: listener.Listener | None = None
     try:

@@ -238,11 +238,11 @@ class Link:
     def _count_refusals(self, error: StillvaultError) -> None:
         """A client that may not sign in any more was revoked, or has run out: its leases end. The relay may shorten a lease.
 
-        Once may be a nonce that a restart of the relay forgot; twice in a row is meant.
+        Without the word `revoked`, once may be a nonce that a restart of the relay forgot; twice in a row is meant.
         """
         if isinstance(error, RelayRefused) and error.status in (401, 403):
             self._refusals += 1
-            if self._refusals == 2:
+            if error.code == "revoked" or self._refusals == 2:
                 self._on_refused(self.subject)
         elif not isinstance(error, Unavailable):
             self._refusals = 0

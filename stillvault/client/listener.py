@@ -64,23 +64,31 @@ class Connection:
         self._fds: list[int] = []
         self._task: asyncio.Task[None] | None = None
         self._identity: Identity | None = None
+        self._placed: Identity | None = None
+        self._plain: Identity | None = None
         self._watched: list[int] = []
         self.closed = False
         self.deadline = now + FIRST_FRAME
 
     # ---- for those who serve -------------------------------------------------------------------------------------------
 
-    def known_identity(self) -> Identity | None:
-        """The caller's description, where that takes no waiting."""
-        if self._identity is None:
-            with suppress(NotHashed):
-                self._identity = self.caller.describe(self._door.hasher, wait=False)
-        return self._identity
+    def known_identity(self, *, place: bool) -> Identity | None:
+        """The caller as leases know it, where that takes no waiting: without ancestors, and with `place` false without session
+        leader, unit and container."""
+        for known in (self._identity, self._placed, None if place else self._plain):
+            if known is not None:
+                return known
+        with suppress(NotHashed):
+            if place:
+                self._placed = self.caller.describe(self._door.hasher, wait=False, chain=False)
+                return self._placed
+            self._plain = self.caller.describe(self._door.hasher, wait=False, chain=False, place=False)
+            return self._plain
+        return None
 
     async def identity(self) -> Identity:
-        """The caller's description. Raises `Refused` where the kernel does not give it."""
-        known = self.known_identity()
-        if known is None:
+        """The whole description of the caller. Raises `Refused` where the kernel does not give it."""
+        if (known := self._identity) is None:
             # Shielded: the thread uses the descriptors of the caller, so they stay open until it is done.
             work = self._door.workers.run(self.caller.describe, self._door.hasher)
             try:

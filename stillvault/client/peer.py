@@ -27,6 +27,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from stillvault.client.executable import Executable, FileKey, Hasher, key_of, shown_path
@@ -84,6 +85,23 @@ def require_peer_pidfd() -> None:
                           "use Linux 6.5 or later, or run the daemon without --system for each account")
 
 
+def _content(fd: int) -> bytes:
+    """All of a file of /proc, up to 1 MiB. Closes it."""
+    try:
+        found = piece = os.read(fd, 65536)
+        while piece and len(found) < 1 << 20:
+            piece = os.read(fd, 65536)
+            found += piece
+        return found
+    finally:
+        os.close(fd)
+
+
+@cache
+def _own_mounts() -> str:
+    return os.readlink("/proc/self/ns/mnt")
+
+
 @dataclass(frozen=True)
 class Look:
     """What must not change while a call lasts."""
@@ -102,8 +120,7 @@ class Process:
         self._directory = self._stat = -1
         try:
             self.inode = os.fstat(pidfd).st_ino
-            with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
-                self.pid = parse_pidfd(file.read())
+            self.pid = parse_pidfd(_content(os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC)))
             if self.pid <= 0:
                 raise unknown("it lives in another pid namespace, or is gone")
             self._directory = os.open(f"/proc/{self.pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -200,7 +217,7 @@ class Process:
         try:
             key, digest, links = hasher.digest(fd, wait=wait)
             link = os.fsencode(os.readlink("exe", dir_fd=self._directory))
-            foreign = os.readlink("ns/mnt", dir_fd=self._directory) != os.readlink("/proc/self/ns/mnt")
+            foreign = os.readlink("ns/mnt", dir_fd=self._directory) != _own_mounts()
         except OSError as error:
             raise unknown(f"its executable cannot be read ({error.strerror})") from None
         finally:
@@ -210,9 +227,7 @@ class Process:
 
     def _read(self, name: str) -> bytes:
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
-            with open(fd, "rb") as file:
-                return file.read(1 << 20)
+            return _content(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory))
         except OSError as error:
             self.check_alive()
             raise unknown(f"its {name} cannot be read ({error.strerror})") from None
@@ -299,25 +314,25 @@ class Caller:
         if arguments and self.socket_process.arguments() != self._arguments:
             raise changed("its name or arguments changed")
 
-    def describe(self, hasher: Hasher, *, wait: bool = True) -> Identity:
-        """Everything about the caller, hashed. Ends with a `check`.
+    def describe(self, hasher: Hasher, *, wait: bool = True, chain: bool = True, place: bool = True) -> Identity:
+        """Everything about the caller, hashed; or without its ancestors, or without session leader, unit and container.
 
-        May take a while for programs not seen before; with `wait` false it raises `NotHashed` then.
+        Ends with a `check`. May take a while for programs not seen before; with `wait` false it raises `NotHashed` then.
         """
         exe = self.process.executable(hasher, wait=wait)
         look = self._looks[-1]
         if exe.key != look.exe:
             raise changed("it runs another program now")
-        unit, container = self.socket_process.place()
-        chain = tuple(self._chain(hasher, look.session, wait=wait))
-        leader = self._hold_leader(look.session)
+        unit, container = self.socket_process.place() if place else ("", "")
+        ancestors = tuple(self._chain(hasher, look.session, wait=wait)) if chain else ()
+        leader = self._hold_leader(look.session) if place else None
         self.check()
         process = (self.process.pid, look.started, self.process.inode, look.image)
         if self.fronted and self.process.pid == 1:
             # Orphans of one account all have init for a parent: such a front stands for itself, so that they share no lease.
             own = self._looks[0]
             process = (self.socket_process.pid, own.started, self.socket_process.inode, own.image)
-        return Identity(uid=self.uid, user=user_name(self.uid), exe=exe, chain=chain, unit=unit, container=container,
+        return Identity(uid=self.uid, user=user_name(self.uid), exe=exe, chain=ancestors, unit=unit, container=container,
                         process=process, leader=leader)
 
     def _hold_leader(self, session: int) -> tuple[int, int, int] | None:
@@ -369,6 +384,7 @@ class Caller:
                 child.close()
 
 
+@lru_cache(maxsize=256)
 def user_name(uid: int) -> str:
     """The account's name, visible; the number where the account has none."""
     try:

@@ -61,6 +61,7 @@ class Pending:
     raised: bool = False  # the relay has it
     looking: bool = False
     look_again: bool = False
+    opening: bool = False  # a release or a denial is being verified
     opened: Opened | None = None
     error: StillvaultError | None = None
     finished: bool = False

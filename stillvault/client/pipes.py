@@ -1,14 +1,13 @@
 """The way a value leaves the daemon: a pipe whose write end the caller passed along.
 
 The caller made the pipe, so nothing about it is believed: it must be a plain pipe, empty, large enough for any value, and open
-for writing. It is opened anew without blocking, so that a caller who fills it or stops reading cannot hold the daemon: the open
-file that the caller shares keeps its own flags. The value itself is written by the core.
+for writing. The value itself is written by the core, whole and at once or not at all, so that a caller who fills the pipe or
+stops reading cannot hold the daemon.
 """
 
 from __future__ import annotations
 
 import array
-import errno
 import fcntl
 import os
 import select
@@ -36,8 +35,8 @@ def _refused(rule: str) -> Usage:
     return Usage("descriptor", f"a descriptor passed to the daemon {rule}", "pass the write end of a fresh pipe a reference")
 
 
-def open_for_value(fd: int) -> int:
-    """A descriptor of our own, not blocking, to the pipe behind `fd`. Raises `Usage` where it cannot take a value."""
+def check_pipe(fd: int) -> None:
+    """Raises `Usage` where `fd` cannot take a value."""
     status = os.fstat(fd)
     # 1. A pipe, and not one with a name that others may have opened.
     if not stat.S_ISFIFO(status.st_mode) or status.st_dev != PIPE_DEVICE:
@@ -58,11 +57,3 @@ def open_for_value(fd: int) -> int:
     reader.register(fd, 0)
     if reader.poll(0):
         raise _refused("is a pipe that nobody reads")
-    try:
-        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.ENOENT):
-            raise
-    # A daemon without the right to open another account's pipe: the flag goes on the shared open file instead.
-    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 0)

@@ -44,15 +44,14 @@ def parse_stat(line: bytes) -> Stat:
     if opening < 0 or closing < opening:
         raise ValueError("stat: no name")
     fields = line[closing + 1 :].split()
-
-    def number(field: int) -> int:
-        try:
-            return int(fields[field - FIRST_FIELD])
-        except IndexError:
-            raise ValueError("stat: too short") from None
-
-    return Stat(pid=int(line[:opening]), comm=line[opening + 2 : closing], ppid=number(FIELD_PPID), session=number(FIELD_SESSION),
-                started=number(FIELD_STARTED), image=tuple(number(field) for field in FIELDS_IMAGE))
+    if len(fields) <= FIELDS_IMAGE[-1] - FIRST_FIELD:
+        raise ValueError("stat: too short")
+    code, stack, heap = FIELDS_IMAGE
+    return Stat(
+        int(line[:opening]), line[opening + 2 : closing], int(fields[FIELD_PPID - FIRST_FIELD]),
+        int(fields[FIELD_SESSION - FIRST_FIELD]), int(fields[FIELD_STARTED - FIRST_FIELD]),
+        (int(fields[code - FIRST_FIELD]), int(fields[stack - FIRST_FIELD]), int(fields[heap - FIRST_FIELD])),
+    )  # fmt: skip
 
 
 def parse_pidfd(fdinfo: bytes) -> int:

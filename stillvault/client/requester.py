@@ -188,7 +188,7 @@ class Requester:
             self.look(pending.oid)
 
     def _follow(self, pending: Pending, state: RequestState) -> None:
-        if pending.finished or pending.opened is not None:
+        if pending.finished or pending.opening:
             return
         step, error = flow.verdict(state)
         match step:
@@ -197,9 +197,10 @@ class Requester:
                 pending.asked, pending.needed = list(state.asked) or pending.asked, state.needed or pending.needed
                 pending.ring()
             case "open":
-                pending.approved = state.approvals
+                pending.approved, pending.opening = state.approvals, True
                 self._spawn(self._open(pending, state))
             case "denial":
+                pending.opening = True
                 self._spawn(self._denial(pending, state))
             case "end":
                 self._end(pending, error)
@@ -210,15 +211,18 @@ class Requester:
         link = self.links[pending.client.subject]
         try:
             opened = await self._workers.run(self._opened, link, pending, state)
+        except Unavailable:
+            pending.opening = False  # the newest roster could not be fetched: looked at again when the line is back
+            asyncio.get_running_loop().call_later(RETRY, self.look, pending.oid)
+            return
         except StillvaultError as error:
             if isinstance(error, Refused):
                 self._receipt(pending, "failed", secret_oid(state), reason=error.code)
             self._end(pending, error)
             return
-        if pending.finished or pending.opened is not None:
+        if pending.finished:
             opened.value.wipe()
-            if pending.opened is None:
-                self._receipt(pending, "discarded", opened.secret.oid)
+            self._receipt(pending, "discarded", opened.secret.oid)
             return
         pending.opened = opened
         pending.ring()
@@ -292,9 +296,11 @@ class Requester:
         self._end(pending, error)
 
     def _expire(self, pending: Pending) -> None:
-        if pending.opened is None:
-            self._end(pending, Expired("expired", f"nobody answered for {pending.path} in time",
-                                       "ask again, and tell the approvers"))
+        """Our own clock ends it (section 8: unexpired), also a release that waits for others of its command."""
+        if pending.opened is not None and not pending.finished:
+            pending.opened.value.wipe()
+            self._receipt(pending, "discarded", pending.opened.secret.oid, reason="expired")
+        self._end(pending, Expired("expired", f"{pending.path} was not released in time", "ask again, and tell the approvers"))
 
     def _end_all(self, card: list[Pending], error: StillvaultError) -> None:
         for pending in card:
@@ -397,7 +403,7 @@ class Requester:
 def open_state(trust: Trust, pending: Pending, state: RequestState, remembered: tuple[int, int] | None) -> Opened:
     """Opens the releases of an approved request. Raises `Refused` with the check that failed."""
     if state.secret is UNSET or not state.ciphertext:
-        raise Unavailable("no-release", "the relay says that the request was approved, but shows no release", "try again")
+        raise Refused("release", "the relay says that the request was approved, but shows no release", "ask again")
     return open_releases(trust, pending.signed, pending.ephemeral, bytes(state.secret), b64decode(state.ciphertext),
                          [bytes(one) for one in state.releases], remembered, int(time.time()))
 

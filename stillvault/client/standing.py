@@ -135,10 +135,12 @@ class Standing:
             raise NoApprover("no-approver", f"{path} is sealed to {len(people)} of the {core.policy.threshold} people it needs",
                              "a sealer re-seals it: `stillvault reseal --needed`")
 
-    def why(self, *, system: bool) -> str:
+    def why(self, *, system: bool, exact: bool) -> str:
         """One line for `whoami`: the grade, and what does not stand."""
         text = ("every account of this host is told apart by the kernel" if system else
                 "user mode: the daemon runs as the same account as its callers")
+        if not exact:
+            text += "; this kernel has no SO_PEERPIDFD: callers are held by their pid, which is weaker"
         for subject, error in sorted(self.identities.refusals.items()):
             text += f"; {subject} does not stand ({error.code})"
         return text

@@ -17,7 +17,7 @@ from pathlib import Path
 from stillvault.client import frames, peer
 from stillvault.client.executable import Hasher
 from stillvault.client.listener import Connection, Listener, open_socket
-from stillvault.client.pipes import open_for_value
+from stillvault.client.pipes import check_pipe
 from stillvault.client.workers import Workers
 
 VALUE = b"a value that nobody else may get"
@@ -83,7 +83,9 @@ class Door:
 
     async def _get(self, connection: Connection, fds: list[int]) -> None:
         await connection.identity()
-        ends = [open_for_value(fd) for fd in fds]
+        for fd in fds:
+            check_pipe(fd)
+        ends = fds
         try:
             connection.send({"event": "pending"})
             self.waiting.release()
@@ -95,8 +97,6 @@ class Door:
             self.delivered += len(ends)
             connection.send({"event": "delivered"})
         finally:
-            for end in ends:
-                os.close(end)
             self.ended.release()
 
     # ---- callers ---------------------------------------------------------------------------------------------------------

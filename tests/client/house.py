@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ class House:
         self.run_folder = self.folder / "run"
         self.socket = self.run_folder / "daemon.sock"
         self.processes: list[subprocess.Popen] = []
+        self.shells: list[subprocess.Popen] = []  # with whatever they started
         self.relay: subprocess.Popen | None = None
         self.daemon: subprocess.Popen | None = None
         with socket.socket() as probe:
@@ -39,6 +41,10 @@ class House:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
+            if process in self.shells:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
                 try:
                     process.wait(15)
                 except subprocess.TimeoutExpired:
@@ -62,10 +68,12 @@ class House:
         assert done.returncode == expect, (command, done.returncode, done.stdout, done.stderr)
         return done.stdout.decode()
 
-    def start(self, home: str, *command: str, log: str = "", uid: int | None = None, **more: str) -> subprocess.Popen:
+    def start(self, home: str, *command: str, log: str = "", uid: int | None = None, session: bool = False,
+              **more: str) -> subprocess.Popen:
         errors = (self.folder / log).open("ab") if log else subprocess.PIPE
         process = subprocess.Popen(command, env=self.environment(home, **more), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=errors, user=uid, group=uid, extra_groups=[] if uid else None)
+                                   stderr=errors, user=uid, group=uid, extra_groups=[] if uid else None,
+                                   start_new_session=session)
         if log:
             errors.close()
         self.processes.append(process)
@@ -153,7 +161,9 @@ class House:
 
     def shell(self, script: str, *, uid: int | None = None) -> subprocess.Popen:
         """A shell that asks through the front; the shell is the caller."""
-        return self.start("", "/bin/sh", "-c", f"{script}\nexit 0", uid=uid)
+        shell = self.start("", "/bin/sh", "-c", f"{script}\nexit 0", uid=uid, session=True)
+        self.shells.append(shell)
+        return shell
 
     def ended(self, process: subprocess.Popen) -> tuple[bytes, bytes]:
         return process.communicate(timeout=SECONDS)
