@@ -6,15 +6,16 @@ The passphrase is asked for at most once, by a function that the command line gi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from stillvault.approver import keyfile
-from stillvault.crypto.private import KemKey, SigningKey
+from stillvault.crypto.private import KemKey, SigningKey, harden_process
 from stillvault.crypto.public import Trust, b64decode
 from stillvault.protocol import messages
-from stillvault.protocol.errors import Usage
+from stillvault.protocol.errors import Refused, StillvaultError, Usage
 from stillvault.protocol.messages import Message
 from stillvault.transport.home import Home, Organisation, Person
 from stillvault.transport.http import Relay, RelayRefused
@@ -26,6 +27,7 @@ T = TypeVar("T")
 DEVICE_KEY = "keys/device.key"
 DENY_KEY = "keys/deny.key"
 ROOT_KEY = "keys/root.key"
+SKEW = 120  # seconds that two clocks may differ without a word
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Account:
     def keys(self) -> DeviceKeys:
         """The device's keys; asks for the passphrase where the file needs one."""
         if self._keys is None:
+            harden_process()  # no core dump, no debugger of the same account, before a key is in memory
             held = self.open_file(DEVICE_KEY, "device")
             self._keys = DeviceKeys(
                 auth=keyfile.signing_key(held.auth_alg, held.auth),
@@ -98,8 +101,9 @@ class Account:
             self._token = kept_session(self.home, "/".join(self.own), self.clock())
         if not self._token:
             keys = self.keys()
-            session = sign_in(self.relay, lambda payload: keys.auth.sign("login", payload), org=self.org,
-                              person=self.person.person, device=self.person.device, now=self.clock())
+            with self._naming_the_clock():
+                session = sign_in(self.relay, lambda payload: keys.auth.sign("login", payload), org=self.org,
+                                  person=self.person.person, device=self.person.device, now=self.clock())
             keep_session(self.home, "/".join(self.own), session)
             self._token = session.token
         return self._token
@@ -118,8 +122,23 @@ class Account:
     def trust(self, *, fresh: bool = False) -> Trust:
         """Root chain and roster as the relay serves them now, verified; once in the life of this object unless `fresh`."""
         if self._trust is None or fresh:
-            self._trust = self.store.accept(self.call("GET", "/v1/trust", returns=messages.Trust), self.clock())
+            given = self.call("GET", "/v1/trust", returns=messages.Trust)
+            with self._naming_the_clock():
+                self._trust = self.store.accept(given, self.clock())
         return self._trust
+
+    @contextlib.contextmanager
+    def _naming_the_clock(self) -> Iterator[None]:
+        """Where a check or a sign-in fails and the two clocks differ, the error says so: it is the likely reason (A25)."""
+        try:
+            yield
+        except (Refused, RelayRefused) as error:
+            with contextlib.suppress(StillvaultError):
+                theirs = self.relay.clock()
+                if theirs is not None and abs(apart := self.clock() - theirs) > SKEW:
+                    word = "ahead of" if apart > 0 else "behind"
+                    error.remedy = f"this clock is {abs(apart)} seconds {word} the relay's: set both (NTP), then try again"
+            raise
 
     def close(self) -> None:
         self.relay.close()

@@ -44,7 +44,7 @@ def invites() -> None:
 
     found = [{"subject": one.subject, "kind": one.kind, "state": one.state, "roles": one.roles, "scopes": one.scopes,
               "host": one.host, "grade": one.grade, "created": one.created, "expires": one.expires}
-             for one in pending(open_account())]
+             for one in pending(open_account()) if one.state not in ("confirmed", "expired")]
     rows = [["who", "kind", "state", "until"]] + [[str(one["subject"]), str(one["kind"]), str(one["state"]),
                                                    moment(int(str(one["expires"])))] for one in found]
     emit({"invites": found}, table(rows) if found else "no invites")

@@ -34,6 +34,7 @@ def create(name: str, relay: str, fingerprint: str, setup_token: str, person: st
 
     if HIDDEN.search(name) or "\\" in name or not 1 <= len(name) <= 100:
         raise Usage("name", "the name is empty, too long or holds characters that cannot be seen", "choose another", "NAME")
+    setup_token = setup_token.rpartition("#")[2]  # the whole line of `setup-url` is as good
     if not setup_token.isascii() or not setup_token.isprintable() or " " in setup_token or not setup_token:
         raise Usage("setup-token", "this is not a setup token", "take the part after # of `stillvault-relay setup-url`",
                     "--setup-token")

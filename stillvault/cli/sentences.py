@@ -87,7 +87,7 @@ class Teller:
         """`1 of any-of-2`, `1 of 2-of-3`: which prompt this is, and who of how many must answer."""
         first, _, asked = str(row.get("people", "")).partition(" of ")
         needed = self._needed.get(row.get("request", ""), "")
-        if not asked or not needed:
+        if not needed or not asked.isdigit():
             return str(row.get("people", ""))
         return f"{first} of {'any' if needed == '1' else needed}-of-{asked}"
 

@@ -148,6 +148,8 @@ class Relay:
         if body is not None:
             headers["Content-Type"] = "application/json"
         if token:
+            if not token.isascii() or not token.isprintable() or " " in token:
+                raise Unavailable("bad-answer", "a bearer of an unknown form", "sign in or join anew")
             headers["Authorization"] = f"Bearer {token}"
         try:
             try:

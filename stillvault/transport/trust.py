@@ -97,18 +97,21 @@ class TrustStore:
         if not checkpoint:
             checkpoint = relay.call("GET", "/v1/log/checkpoint", returns=messages.Checkpoint, token=token).checkpoint
         size, root = open_checkpoint(checkpoint, *log_key(trust))
-        with self._home.lock():
-            known = self._known()
-            if known.log_head is not None:
-                old, old_root = known.log_head[0], b64decode(known.log_head[1])
-                proof: list[bytes] = []
-                if 0 < old < size:
-                    path = f"/v1/log/consistency?old={old}&new={size}"
-                    proof = [b64decode(one) for one in relay.call("GET", path, returns=messages.Consistency, token=token).proof]
-                verify_consistency(old, old_root, size, root, proof)
-            if known.log_head is None or known.log_head[0] != size:
-                self._home.write("trust.json", msgspec.structs.replace(known, log_head=(size, b64encode(root))))
-        return size, root
+        head = self.log_head()
+        while True:
+            if head is not None:
+                verify_consistency(*head, size, root, _proof(relay, token, head[0], size))
+            with self._home.lock():  # never held while the relay answers
+                known, now = self._known(), self.log_head()
+                if now == head:
+                    if head is None or head[0] != size:
+                        self._home.write("trust.json", msgspec.structs.replace(known, log_head=(size, b64encode(root))))
+                    return size, root
+            if now is not None and now[0] > size:
+                # Another command of this home saw a longer log meanwhile; ours was right when it was asked for.
+                verify_consistency(size, root, *now, _proof(relay, token, size, now[0]))
+                return size, root
+            head = now
 
     def agree(self, relay: Relay, token: str, trust: Trust, heads: Sequence[tuple[int, bytes]]) -> tuple[int, bytes]:
         """Compares the heads that others carried inside signed objects with our own, fetched now (A14). Raises `log-fork`.
@@ -120,11 +123,7 @@ class TrustStore:
             if other > size:
                 raise Refused("log-rollback", f"somebody saw {other} rows of the log, the relay shows us {size}",
                               "the relay hides rows from somebody: stop, and compare with another person")
-            proof: list[bytes] = []
-            if 0 < other < size:
-                path = f"/v1/log/consistency?old={other}&new={size}"
-                proof = [b64decode(one) for one in relay.call("GET", path, returns=messages.Consistency, token=token).proof]
-            verify_consistency(other, other_root, size, root, proof)
+            verify_consistency(other, other_root, size, root, _proof(relay, token, other, size))
         return size, root
 
     def _known(self) -> Known:
@@ -132,6 +131,14 @@ class TrustStore:
         if known is None:
             raise Usage("no-trust", f"{self._home.path} knows no roster yet", "join the organisation anew")
         return known
+
+
+def _proof(relay: Relay, token: str, old: int, new: int) -> list[bytes]:
+    """The relay's proof that one head continues the other; none is needed from nothing, or to itself."""
+    if not 0 < old < new:
+        return []
+    found = relay.call("GET", f"/v1/log/consistency?old={old}&new={new}", returns=messages.Consistency, token=token)
+    return [b64decode(one) for one in found.proof]
 
 
 class _Log(msgspec.Struct):
