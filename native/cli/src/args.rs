@@ -5,18 +5,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use lexopt::{Arg, Parser};
-
 use crate::fault::{Fault, Format};
 use crate::help;
+use crate::line::{Line, Token};
 use crate::reference::Path;
-
-/// The longest life of a request, in seconds (docs/protocol.md, section 4).
-const MAX_TTL: u64 = 3600;
-/// The longest that a command may wait, in seconds.
-const MAX_WAIT: u64 = 86_400;
-/// The longest reason, in bytes.
-const MAX_REASON: usize = 500;
 
 /// What a question to the daemon may carry.
 #[derive(Debug, Default, Clone)]
@@ -108,101 +100,6 @@ pub struct Parsed {
     pub verb: Verb,
 }
 
-/// The next flag or word, owned: `--name`, `-n`, or a word.
-enum Token {
-    Flag(String),
-    Word(OsString),
-}
-
-/// The command line as tokens, and the format seen so far.
-struct Line {
-    parser: Parser,
-    format: Format,
-}
-
-impl Line {
-    fn next(&mut self) -> Result<Option<Token>, Fault> {
-        Ok(match self.parser.next().map_err(understood)? {
-            None => None,
-            Some(Arg::Short(letter)) => Some(Token::Flag(format!("-{letter}"))),
-            Some(Arg::Long(name)) => Some(Token::Flag(format!("--{name}"))),
-            Some(Arg::Value(word)) => Some(Token::Word(word)),
-        })
-    }
-
-    fn value(&mut self) -> Result<OsString, Fault> {
-        self.parser.value().map_err(understood)
-    }
-
-    fn text(&mut self, flag: &str) -> Result<String, Fault> {
-        self.value()?.into_string().map_err(|_| Fault::usage(format!("{flag} takes text in UTF-8"), ""))
-    }
-
-    /// Seconds from `90`, `90s`, `5m`, `1h`.
-    fn seconds(&mut self, flag: &str, most: u64) -> Result<u64, Fault> {
-        let text = self.text(flag)?;
-        let (digits, unit) = match text.as_bytes().last() {
-            Some(b's') => (text.trim_end_matches('s'), 1),
-            Some(b'm') => (text.trim_end_matches('m'), 60),
-            Some(b'h') => (text.trim_end_matches('h'), 3600),
-            _ => (text.as_str(), 1),
-        };
-        let number =
-            if digits.len() <= 9 && digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse::<u64>().ok() } else { None };
-        match number.map(|n| n * unit) {
-            Some(seconds) if (1..=most).contains(&seconds) => Ok(seconds),
-            _ => Err(Fault::usage(format!("{flag} takes a time like 90s, 5m or 1h, at most {}", crate::text::span(most)), "")),
-        }
-    }
-
-    fn mode(&mut self) -> Result<u32, Fault> {
-        let text = self.text("--mode")?;
-        match u32::from_str_radix(&text, 8) {
-            Ok(mode) if mode <= 0o777 && mode & 0o400 != 0 && !text.starts_with('+') => Ok(mode),
-            _ => Err(Fault::usage("--mode takes permissions in octal that let the owner read, like 0600", "")),
-        }
-    }
-
-    /// Takes what every verb has. False when `flag` is not one of these.
-    fn global(&mut self, flag: &str) -> Result<bool, Fault> {
-        match flag {
-            "--format" => {
-                self.format = match self.text("--format")?.as_str() {
-                    "text" => Format::Text,
-                    "json" => Format::Json,
-                    _ => return Err(Fault::usage("--format takes text or json", "")),
-                };
-            }
-            // Nothing here ever asks at the terminal.
-            "--no-input" => {}
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// Takes what every verb has that asks for values. False when `flag` is not one of these.
-    fn question(&mut self, flag: &str, question: &mut Question) -> Result<bool, Fault> {
-        match flag {
-            "--reason" => {
-                let reason = self.value()?;
-                if reason.len() > MAX_REASON {
-                    return Err(Fault::usage(format!("--reason is longer than {MAX_REASON} bytes"), "say it in a sentence"));
-                }
-                question.reason = Some(crate::text::visible(&reason));
-            }
-            "--ttl" => question.ttl = Some(self.seconds(flag, MAX_TTL)?),
-            "--wait" => question.wait = Some(self.seconds(flag, MAX_WAIT)?),
-            _ => return self.global(flag),
-        }
-        Ok(true)
-    }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn understood(problem: lexopt::Error) -> Fault {
-    Fault::usage(problem.to_string(), "see stillvault help")
-}
-
 fn format_from_environment() -> Format {
     if std::env::var_os("STILLVAULT_FORMAT").is_some_and(|f| f == "json") { Format::Json } else { Format::Text }
 }
@@ -221,7 +118,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, (Forma
     if std::env::var_os("_STILLVAULT_COMPLETE").is_some() {
         return Ok(Parsed { format: Format::Text, verb: Verb::Python(arguments) });
     }
-    let mut line = Line { parser: Parser::from_args(arguments.clone()), format: format_from_environment() };
+    let mut line = Line::new(arguments.clone(), format_from_environment());
     match verb(&mut line, &arguments) {
         Ok(verb) => Ok(Parsed { format: line.format, verb }),
         Err(fault) => Err((format_wanted(&arguments, line.format), fault)),
@@ -304,7 +201,7 @@ fn run(line: &mut Line) -> Result<Verb, Fault> {
         match token {
             Token::Word(program) => {
                 let mut command = vec![program];
-                command.extend(line.parser.raw_args().map_err(understood)?);
+                command.extend(line.rest()?);
                 return Ok(Verb::Run(Run { bindings, env_files, no_masking, dry_run, question, command }));
             }
             Token::Flag(flag) => match flag.as_str() {

@@ -30,6 +30,7 @@ mod fault;
 mod forms;
 mod help;
 mod inject;
+mod line;
 mod listing;
 mod mask;
 mod outfile;
