@@ -82,12 +82,19 @@ def test_a_deny_needs_no_session(org: Organisation, session: bool) -> None:
     public.verify_denial(org.trust(), request, secret, public.encode(state["decisions"][0]), now())
 
 
-def test_a_freeze_holds_the_client(org: Organisation) -> None:
+def test_a_freeze_holds_the_client_and_purges_it(org: Organisation) -> None:
     db, secret = org.client(), org.seal()
+    leased, _, _ = db.ask()
+    org.approve(org.admin, db, (leased, secret)).ok()
+    db.receipt(leased, secret).ok()
+    cursor = db.get("/v1/events?after=0").ok()["cursor"]
     request, _, _ = db.ask()
     assert "hold" in org.deny(org.admin, (request, secret), verdict="freeze").ok()["effects"]
     _, _, again = db.ask()
     assert (again.status, again.code) == (403, "hold")  # P4
+    purges = [event for event in db.get(f"/v1/events?after={cursor}").ok()["events"] if event["kind"] == "purge"]
+    assert [set(event) for event in purges] == [{"id", "kind"}], "all of it, whatever the path"
+    assert [row["detail"]["outcome"] for row in org.leaves("lease-ended")] == ["freeze"]
 
 
 def test_a_deny_after_the_hand_over_orders_a_purge(org: Organisation) -> None:

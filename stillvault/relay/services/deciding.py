@@ -91,7 +91,7 @@ def _verify(call: Call, body: messages.Decide) -> Verified:
 def _take(tx: Transaction, call: Call, verified: Verified) -> list[Moved]:
     """4. A decision that does not fit is refused whole."""
     said, now = verified.said, call.now
-    rows = [_row(tx, item, said) for item in said.items]
+    rows = [_row(tx, call, item, said) for item in said.items]
     if said.verdict == "approve" and all(_resealed(row, item) for row, item in zip(rows, said.items, strict=True)):
         raise ProblemError("conflict", "a newer version was sealed since the prompt", "items")
     if len({row.key for row in rows}) > 1:
@@ -103,12 +103,13 @@ def _take(tx: Transaction, call: Call, verified: Verified) -> list[Moved]:
     return moves
 
 
-def _row(tx: Transaction, item: objects.Item, said: objects.Decision) -> StoredRequest:
+def _row(tx: Transaction, call: Call, item: objects.Item, said: objects.Decision) -> StoredRequest:
     """The stored request of an item.
 
     a. it is there, and this person may decide it; anybody else learns nothing  # C5
     b. the item names its secret, path and version (A4)
-    c. the person's own recipient stands behind the index; window and uses are within the request's; an approve ends with it
+    c. the person's own recipient stands behind the index, on a device of the policy's tier; the window is within the request's;
+       an approve ends with its requests
     """
     # a.
     row = requests.get(tx.connection, public.b64decode(item.request))
@@ -123,11 +124,10 @@ def _row(tx: Transaction, item: objects.Item, said: objects.Decision) -> StoredR
     # c.
     core = read(objects.Secret, public.payload_of("secret", stored.signed)).core
     asked = read(objects.Request, public.payload_of("request", row.signed))
-    fits = (
-        (item.index, said.person, said.device) in core.recipients and item.window <= asked.window and said.expires <= row.expires
-    )
-    if not fits:
-        raise ProblemError("conflict", "index, window or end do not fit the request", "items")
+    own = (item.index, said.person, said.device)
+    usable = sealing.standing_of(call).usable(core, row.purpose, call.now)
+    if own not in usable or item.window > asked.window or said.expires > row.expires:
+        raise ProblemError("conflict", "index, device, window or end do not fit the request", "items")
     return row
 
 
@@ -162,5 +162,7 @@ def _hold(tx: Transaction, call: Call, row: StoredRequest, verified: Verified, n
     said = verified.said
     if said.verdict == "freeze":
         counted.add_hold(tx.connection, row.subject, min(said.expires, now + LONGEST_HOLD), verified.oid)
+        moving.purge_client(tx, row, said.person, now)
     elif limits.freeze_after_denials(tx, call.relay.settings.limits, row.key, row.subject, now):
-        tx.leaf("frozen", "relay", now, request=row.oid, host="", secret=row.path, outcome="denies_to_freeze")
+        tx.leaf("frozen", "relay", now, request=row.oid, host=row.host, secret=row.path, outcome="denies_to_freeze")
+        moving.purge_client(tx, row, "relay", now)

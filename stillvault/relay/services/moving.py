@@ -172,6 +172,14 @@ def _purge(step: _Step) -> None:
         step.leaf("lease-ended", outcome=step.event.kind)
 
 
+def purge_client(tx: Transaction, request: StoredRequest, actor: str, now: int) -> None:
+    """Orders a client to drop all that it keeps: somebody froze it."""
+    tx.event(client_audience(request.key), "purge", now)
+    for leased in requests.leased(tx.connection, request.key, now):
+        requests.set_lease(tx.connection, leased.oid, 0)
+        tx.leaf("lease-ended", actor, now, request=leased.oid, secret=leased.path, host=leased.host, outcome="freeze")
+
+
 # `keep` is done by keeping the vote; `hold` by the decision's use case, which knows its end; `late`, `repeat`, `stranger` do
 # nothing.
 _EFFECTS: dict[str, Callable[[_Step], None]] = {

@@ -52,19 +52,20 @@ class Standing:
         """The policy of the longest match. Raises `Refused` (no-policy)."""
         return msgspec.json.decode(self.trust.select_policy(path), type=objects.Policy)
 
-    def answerers(self, secret: objects.Secret, purpose: str, now: int) -> list[str]:
-        """Who can decide a request for this secret: rostered approvers of the policy that counts, with a recipient of their
-        own on a device in date and of the policy's tier (7.3; for a reseal those of `core.policy`, section 6)."""
-        policy = secret.core.policy if purpose == "reseal" else self.policy(secret.core.path)
-        found: list[str] = []
-        for person in policy.people:
-            mine = (device for _, who, device in secret.core.recipients if who == person)
-            devices = (self.device(person, device, now) for device in mine)
-            if "approver" in self.roles(person) and any(
-                device and _tier(device.tier) >= _tier(policy.tier) for device in devices
-            ):
-                found.append(person)
+    def usable(self, core: objects.Core, purpose: str, now: int) -> list[tuple[int, str, str]]:
+        """The recipients who can decide a request for this secret: rostered approvers of the policy that counts, on a device in
+        date and of its tier (7.3; for a reseal the policy is `core.policy`, section 6)."""
+        policy = core.policy if purpose == "reseal" else self.policy(core.path)
+        found: list[tuple[int, str, str]] = []
+        for index, person, device in core.recipients:
+            known = self.device(person, device, now)
+            if known and person in policy.people and "approver" in self.roles(person) and _tier(known.tier) >= _tier(policy.tier):
+                found.append((index, person, device))
         return found
+
+    def answerers(self, secret: objects.Secret, purpose: str, now: int) -> list[str]:
+        """The people among `usable`, each once."""
+        return list(dict.fromkeys(person for _, person, _ in self.usable(secret.core, purpose, now)))
 
     def cert(self, db: Connection, oid: bytes, now: int) -> public.Cert | None:
         """A stored certificate that is good at this moment, else nothing."""

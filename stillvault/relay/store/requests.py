@@ -128,6 +128,11 @@ def set_lease(db: Connection, oid: bytes, ends: int) -> None:
     db.execute("UPDATE requests SET lease_ends = ? WHERE oid = ?", (ends, oid))
 
 
+def leased(db: Connection, key: bytes, now: int) -> list[StoredRequest]:
+    """What a client still keeps, as far as the relay knows."""
+    return _where(db, "lease_ends > ? AND key = ?", (now, key))
+
+
 def ended_leases(db: Connection, now: int, limit: int = 200) -> list[StoredRequest]:
     return _where(db, "lease_ends > 0 AND lease_ends <= ? LIMIT ?", (now, limit))
 
