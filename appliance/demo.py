@@ -1,9 +1,11 @@
 """The whole loop on one machine, each step an installed command in its own process, echoed as it runs.
 
-`make demo` runs this with a fresh directory; `make run` runs it with `--stay`, which stops after the appliance stands and leaves it
+`make demo` runs this with a fresh directory; `make run` runs it with `--stay`, which stops after the appliance stands and
+leaves it
 running. The value comes from a file (`--value-file`), from standard input (`--value-stdin`) or, by default, is fresh and random.
 On a terminal each prompt waits for a key press; with `--yes`, or without a terminal, the script says so and approves by itself.
-As root the host's daemon runs in system mode and the program that asks is `make` under another account; without root it is user mode.
+As root the host's daemon runs in system mode and the program that asks is `make` under another account; without root it is
+user mode.
 It ends non-zero when a step fails, and leaves nothing behind but its own directory.
 """
 
@@ -28,17 +30,20 @@ from typing import IO, NoReturn
 OTHER_UID = 65534  # nobody
 STEP_SECONDS = 120  # longer than any step takes on a slow machine, with a person at the keyboard
 
-JOB = """\
-# What `make` runs for the demonstration: a nightly job that needs a key. make is the program that asks; it starts `stillvault run`, which
+RUN = "stillvault run"
+ENCRYPT = "openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY"
+JOB = f"""\
+# What `make` runs for the demonstration: a nightly job that needs a key. make is the program that asks; it starts `stillvault
+# run`, which
 # hands the value to openssl in its environment and to nobody else. (No quotes in a recipe: make then starts it without a shell.)
 backup:
-\tstillvault run --reason nightly-backup --env KEY=sv://prod/backup-key -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out backup.enc
-\tstillvault run --reason check-the-backup --env KEY=sv://prod/backup-key -- openssl enc -d -aes-256-cbc -pbkdf2 -pass env:KEY -in backup.enc -out restored.txt
+\t{RUN} --reason nightly-backup --env KEY=sv://prod/backup-key -- {ENCRYPT} -in plain.txt -out backup.enc
+\t{RUN} --reason check-the-backup --env KEY=sv://prod/backup-key -- {ENCRYPT} -d -in backup.enc -out restored.txt
 \tcmp plain.txt restored.txt
 payroll:
-\tstillvault run --reason just-looking --env KEY=sv://prod/payroll-key -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out payroll.enc
+\t{RUN} --reason just-looking --env KEY=sv://prod/payroll-key -- {ENCRYPT} -in plain.txt -out payroll.enc
 vault:
-\tstillvault run --reason rotate-the-master-key --env KEY=sv://prod/vault/master -- openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY -in plain.txt -out vault.enc
+\t{RUN} --reason rotate-the-master-key --env KEY=sv://prod/vault/master -- {ENCRYPT} -in plain.txt -out vault.enc
 """
 
 
@@ -88,7 +93,7 @@ class Demo:
         return printed
 
     def start(self, home: str, *command: str, log: str = "") -> subprocess.Popen[str]:
-        """Start a command that goes on while others run; its standard error goes to a file of the directory when `log` names one."""
+        """Start a command that goes on while others run; `log` names a file of the directory for its standard error."""
         self.echo(home, [*command])
         with contextlib.ExitStack() as stack:
             errors: IO[str] | None = stack.enter_context((self.directory / log).open("w")) if log else None
@@ -143,8 +148,8 @@ class Demo:
         fingerprint = self.run("", "stillvault-relay", "fingerprint", "--data", data).strip()
         token = self.run("", "stillvault-relay", "setup-url", "--data", data).strip().partition("#")[2]
         kit = self.run(
-            "alice", "stillvault", "org", "create", "Demo", "--relay", self.url, "--fingerprint", fingerprint, "--setup-token", token,
-            "--person", "alice", "--no-passphrase", quiet=True,
+            "alice", "stillvault", "org", "create", "Demo", "--relay", self.url, "--fingerprint", fingerprint,
+            "--setup-token", token, "--person", "alice", "--no-passphrase", quiet=True,
         )
         with open(self.directory / "recovery-kit.txt", "x", opener=lambda p, f: os.open(p, f, 0o600)) as out:
             out.write(kit)
@@ -166,13 +171,15 @@ class Demo:
         for person in ("bob", "carol"):
             self.join(person, person, ["person", "invite", person, "--role", "approver", "--role", "sealer"])
         grade = "system" if self.system else "user"
-        self.join("host/demo", "host", ["client", "invite", "host/demo", "--host", "demo", "--grade", grade, "--scope", "prod/**"])
+        host = ["client", "invite", "host/demo", "--host", "demo", "--grade", grade, "--scope", "prod/**"]
+        self.join("host/demo", "host", host)
 
     def policies(self) -> None:
         title("Who may release what")
         everyone = ["--people", "alice,bob,carol"]
         self.run("alice", "stillvault", "policy", "set", "prod", "--match", "prod/**", *everyone, "--window", "15m")
-        self.run("alice", "stillvault", "policy", "set", "vault", "--match", "prod/vault/**", *everyone, "--threshold", "2", "--window", "0s")
+        vault = ["policy", "set", "vault", "--match", "prod/vault/**", *everyone, "--threshold", "2", "--window", "0s"]
+        self.run("alice", "stillvault", *vault)
 
     def seal(self, value: bytes) -> None:
         title("Seal: to the devices of the people; the relay stores what it cannot open")
@@ -182,7 +189,7 @@ class Demo:
         self.run("alice", "stillvault", "secrets")
 
     def daemon(self) -> None:
-        mode = "system mode: it serves every account and knows each by the kernel" if self.system else "user mode: not root, so one account"
+        mode = "system mode: it serves every account" if self.system else "user mode: not root, so one account"
         title(f"The host's daemon in {mode}")
         self.socket.parent.mkdir(mode=0o755 if self.system else 0o700)
         self.socket.parent.chmod(0o755 if self.system else 0o700)
@@ -282,7 +289,8 @@ def reachable(directory: Path) -> bool:
 def scripts_for_all(directory: Path) -> Path:
     """The folder with the installed commands, at a place that the other account can reach.
 
-    The daemon knows its own front by device and inode, so where this checkout lies behind a closed folder a second environment is made
+    The daemon knows its own front by device and inode, so where this checkout lies behind a closed folder a second
+    environment is made
     beside the demonstration's files, from the wheel, with the packages of this one.
     """
     here = Path(sys.executable).parent
@@ -294,9 +302,9 @@ def scripts_for_all(directory: Path) -> Path:
     environment = directory / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     packages = next((environment / "lib").glob("python*/site-packages"))
-    (packages / "demo.pth").write_text(f"{Path(json.__file__).parent.parent}\n{next(p for p in sys.path if p.endswith('site-packages'))}\n")
-    pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", str(wheels[-1])]
-    subprocess.run(pip, check=True)
+    (packages / "demo.pth").write_text(next(place for place in sys.path if place.endswith("site-packages")) + "\n")
+    pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--force-reinstall", str(wheels[-1])], check=True)
     return environment / "bin"
 
 
@@ -335,7 +343,7 @@ def main() -> None:
     parser.add_argument("--value-file", default="", help="seal the content of this file (default: a fresh random value)")
     parser.add_argument("--value-stdin", action="store_true", help="seal what comes on standard input")
     parser.add_argument("--yes", action="store_true", help="approve without a key press")
-    parser.add_argument("--stay", action="store_true", help="stop once the appliance, its people and its host stand, and leave them running")
+    parser.add_argument("--stay", action="store_true", help="stop once appliance, people and host stand, and leave them running")
     args = parser.parse_args()
     ask = not args.yes and not args.value_stdin and sys.stdin.isatty() and sys.stdout.isatty()
     os.umask(0o022)
@@ -380,7 +388,8 @@ def play(demo: Demo, value: bytes, *, stay: bool) -> None:
     demo.audit()
     title("How to go on")
     print(f"Everything of this run is in {demo.directory}; delete that and nothing is left.")
-    print("`make run` leaves an appliance like this one running. docs/overview.md says what happened, docs/threat-model.md what holds.")
+    print("`make run` leaves an appliance like this one running.")
+    print("docs/overview.md says what happened, docs/threat-model.md what holds and what does not.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Looking for a canary in files, in bytes that went over a wire, and in a process's memory, in every form it could take.
 
-A canary is looked for raw, in hex (both cases), and in base64 and base64url at all three alignments: the inner part of each alignment that does not
-depend on what stands before and after it. A scan that finds nothing proves nothing by itself, so `planted` scans are part of each test.
+A canary is looked for raw, in hex (both cases), and in base64 and base64url at all three alignments: the inner part of each
+alignment that does not
+depend on what stands before and after it. A scan that finds nothing proves nothing by itself, so `planted` scans are part of
+each test.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ MAPS_LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)")
 
 
 def needles(canary: bytes) -> list[bytes]:
-    """Every byte string that would betray the canary. It has at least 16 bytes, so that no needle is short enough to occur by chance."""
+    """Every byte string that would betray the canary. It has at least 16 bytes, so that no needle is short enough to occur by
+    chance."""
     if len(canary) < 16:
         raise ValueError("a canary has at least 16 bytes")
     found = [canary, canary.hex().encode(), canary.hex().upper().encode()]
@@ -54,7 +57,10 @@ def _regions(pid: int) -> Iterator[tuple[int, int, str]]:
 
 
 def in_process(pid: int, wanted: list[bytes]) -> list[str]:
-    """Regions of a process's memory that hold a needle, as root sees them. Pages that the kernel refuses to everybody (secret memory) are passed over."""
+    """Regions of a process's memory that hold a needle, as root sees them.
+
+    Pages that the kernel refuses to everybody (secret memory) are passed over.
+    """
     overlap = max(len(needle) for needle in wanted) - 1
     hits = []
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
