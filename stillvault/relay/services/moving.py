@@ -15,7 +15,7 @@ from stillvault.protocol.lifecycle import Event, Row
 from stillvault.relay.context import client_audience
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.services.verified import read
-from stillvault.relay.store import limits, requests
+from stillvault.relay.store import limits, requests, secrets
 from stillvault.relay.store import trust as store
 from stillvault.relay.store.requests import StoredRequest, Vote
 from stillvault.relay.store.transaction import Transaction
@@ -115,7 +115,7 @@ class _Step:
         if self.event.kind == "approve":
             self.leaf("approved", people=self._progress(), device=device, outcome=outcome)
             if "hand-over" in effects:
-                self.leaf("released", people=self._progress(), window=self._window())
+                self.leaf("released", people=self._progress(), window=lease_window(self.tx, self.request))
         elif self.event.kind in ("deny", "freeze"):
             self.leaf("denied" if self.event.kind == "deny" else "frozen", device=device, outcome=outcome)
         elif self.event.kind == "receipt":
@@ -127,11 +127,16 @@ class _Step:
     def _receipt(self) -> str:
         return "" if self.event.result == "delivered" else self.event.result
 
-    def _window(self) -> int:
-        """What the decisions leave of the window that was asked for, in seconds."""
-        asked = read(objects.Request, public.payload_of("request", self.request.signed)).window
-        votes = requests.votes(self.tx.connection, self.request.oid)
-        return min([asked, *(vote.window for vote in votes if vote.verdict == "approve")])
+
+def lease_window(tx: Transaction, request: StoredRequest) -> int:
+    """Seconds that a lease of this request can last at the most (section 10); 0 when the delivery is its only use."""
+    asked = read(objects.Request, public.payload_of("request", request.signed))
+    stored = secrets.by_oid(tx.connection, request.secret)
+    if stored is None or request.purpose == "reseal":
+        return 0
+    policy = read(objects.Secret, public.payload_of("secret", stored.signed)).core.policy
+    granted = [vote.window for vote in requests.votes(tx.connection, request.oid) if vote.verdict == "approve"]
+    return 0 if 1 in (asked.uses, policy.uses) else min([asked.window, policy.window, *granted])
 
 
 def _hand_over(step: _Step) -> None:

@@ -88,15 +88,8 @@ def _receipt(tx: Transaction, row: StoredRequest, oid: bytes, payload: bytes, no
     if public.b64decode(said.secret) != row.secret or said.result not in RESULTS:
         raise ProblemError("conflict", "the receipt names another secret than was handed over", "secret")
     event = Event("receipt", now, oid=public.b64encode(oid), result=said.result)
-    moving.move(tx, row, event, Cause(oid=oid, actor=row.subject, lease_ends=_lease_ends(tx, row, now)))
-
-
-def _lease_ends(tx: Transaction, row: StoredRequest, now: int) -> int:
-    """When the lease will have ended at the latest (section 10), for the log; 0 when the delivery is the only use."""
-    asked = read(objects.Request, public.payload_of("request", row.signed))
-    windows = [vote.window for vote in requests.votes(tx.connection, row.oid) if vote.verdict == "approve"]
-    window = min([asked.window, *windows])
-    return 0 if window == 0 or asked.uses == 1 or row.purpose == "reseal" else now + window
+    window = moving.lease_window(tx, row)
+    moving.move(tx, row, event, Cause(oid=oid, actor=row.subject, lease_ends=now + window if window else 0))
 
 
 def _cancel(tx: Transaction, row: StoredRequest, oid: bytes, _payload: bytes, now: int) -> None:
