@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -397,3 +399,102 @@ def test_contents_reads_to_the_end():
     os.write(writing, b"x")
     os.close(writing)
     assert contents(reading) == b"x"
+
+
+# ---- disguises -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_borrowed_name_is_not_an_identity(door):  # L8
+    """argv[0] and comm say `claude`; the kernel says which program runs."""
+    disguise = ["/bin/bash", "-c", f'exec -a /usr/bin/claude {PYTHON} "$@"', "bash", "-c", f"""
+import ctypes, sys
+ctypes.CDLL(None).prctl(15, b"claude", 0, 0, 0)
+sys.path.insert(0, {str(door.folder)!r}); sys.argv[0] = "claude"
+import caller; caller.main()
+"""]
+    event = json.loads(lines(door.start("whoami", program=disguise))[0])
+    assert event["exe"] == os.path.realpath(PYTHON)
+    assert event["exe_sha256"] == digest(PYTHON)
+    assert "claude" not in json.dumps(event)
+
+
+def test_a_hostile_file_name_is_shown_on_one_line(door):  # L9
+    for name, shown in (("claude (deleted)", r"claude \u{28}deleted)"), ("a\nb\x1b[2J\u202e", r"a\u{a}b\u{1b}[2J\u{202e}")):
+        program = door.folder / name
+        shutil.copy(os.path.realpath(PYTHON), program)
+        event = json.loads(lines(door.start("whoami", program=[str(program), str(door.folder / "caller.py")]))[0])
+        assert event["exe"] == f"{door.folder}/{shown}"
+
+
+def test_a_deleted_program_is_said_to_be_deleted(door):  # L9
+    program = door.folder / "gone"
+    shutil.copy(os.path.realpath(PYTHON), program)
+    source = "import os, sys, caller; os.unlink(sys.executable); sys.argv = [sys.argv[0], sys.argv[1], 'whoami']; caller.main()"
+    script = door.folder / "script.py"
+    script.write_text(source)
+    event = json.loads(lines(door.start(program=[str(program), str(script)]))[0])
+    assert event["exe"] == f"{program} (deleted)"
+    assert event["exe_sha256"] == digest(PYTHON)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to make a mount namespace")
+def test_a_path_of_another_mount_namespace_is_not_trusted(door):  # L7
+    """A file bound over the trusted path inside a namespace of its own."""
+    fake = door.folder / "fake"
+    shutil.copy(os.path.realpath(PYTHON), fake)
+    with fake.open("ab") as file:
+        file.write(b"changed")
+    script = f"mount --bind {fake} /usr/bin/perl && exec /usr/bin/perl {door.folder}/caller.py {door.path} whoami"
+    event = json.loads(lines(door.start(program=["/usr/bin/unshare", "-m", "/bin/sh", "-c", script]))[0])
+    assert event["exe"] == "(in a mount namespace of its own) /usr/bin/perl"
+    assert event["exe_sha256"] == digest(str(fake))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to make a pid namespace")
+def test_a_caller_in_a_container_is_known_by_what_the_host_sees(door):  # L18
+    caller = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc", PYTHON, str(door.folder / "caller.py")]
+    event = json.loads(lines(door.start("whoami", program=caller))[0])
+    assert event["exe"].startswith("(in a mount namespace of its own) ")
+    assert event["exe_sha256"] == digest(PYTHON)
+    assert event["pid"] > 1  # of our namespace: two containers are never one caller
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to make a pid namespace")
+def test_a_caller_that_cannot_be_seen_is_refused(door):  # L18
+    """The daemon in a container, the caller outside: its pid does not exist in here."""
+    source = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from stillvault.client.executable import Hasher
+from stillvault.client.listener import Listener, open_socket
+from stillvault.client.workers import Workers
+async def main():
+    sock, _ = open_socket(Path(sys.argv[1]), system=True)
+    Listener(sock, None, Hasher(), Workers(1, "w"), system=True, exact=True, front=None)
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    inside = door.folder / "inside.py"
+    inside.write_text(source)
+    path = door.folder / "t" / "d.sock"
+    command = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, str(inside), str(path)]
+    container = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert container.stdout.readline() == "ready\n"
+        call = Call(str(path))
+        event = call.hello()
+        assert (event["code"], event["check"]) == ("untrusted", "caller-unknown")
+        call.sock.close()
+    finally:
+        container.kill()
+        container.communicate()
+
+
+def test_a_huge_program_is_refused_at_once(door):  # L20
+    program = door.folder / "huge"
+    shutil.copy(os.path.realpath(PYTHON), program)
+    os.truncate(program, 8 << 30)
+    event = json.loads(lines(door.start("whoami", program=[str(program), str(door.folder / "caller.py")]))[0])
+    assert event["check"] == "caller-exe"

@@ -196,6 +196,70 @@ def test_when_the_first_caller_goes_the_second_is_served(house):
     assert contents(second) == CANARY
 
 
+def test_a_command_takes_leases_and_releases_together(house):
+    one = released(house)
+    ends = one.get(["prod/db", "prod/api"])
+    assert [asked["secret"] for asked in house.card()["requests"]] == ["prod/api"]
+    house.approve()
+    event = one.last()
+    assert [(value["path"], value["from"]) for value in event["values"]] == [("prod/db", "lease"), ("prod/api", "release")]
+    assert [contents(end) for end in ends] == [CANARY, b"the api key"]
+
+
+def test_all_or_nothing(house):
+    """Of two references one is out of scope: nothing is asked, nothing is written."""
+    one = call(house)
+    ends = one.get(["prod/db", "dev/db"])
+    assert one.last()["exit"] == 13
+    assert [contents(end) for end in ends] == [b"", b""]
+    assert not house.cards()
+
+
+def test_a_policy_without_a_window_asks_every_time(house):
+    house.policy("once", "prod/once/**", "--window", "0s")
+    house.seal("prod/once/key", b"once")
+    one = call(house)
+    for _ in range(2):
+        (end,) = one.get(["prod/once/key"])
+        assert one.event()["event"] == "pending"
+        house.approve()
+        assert one.last()["values"][0]["window"] == 0
+        assert contents(end) == b"once"
+    assert not leases(house)
+
+
+@pytest.mark.parametrize(("scope", "together", "apart"), [
+    # `timeout` is no interpreter: two of them are one program
+    ("exe", "timeout 60 stillvault read {ref}; timeout 60 stillvault read {ref}", "nice stillvault read {ref}"),
+    # one session is one task, whatever runs in it
+    ("task", "timeout 60 stillvault read {ref}; stillvault read {ref}; nice stillvault read {ref}",
+     "setsid sh -c 'stillvault read {ref}; true'"),
+])
+def test_leases_of_a_wider_scope(house, scope, together, apart):
+    house.policy(scope, f"prod/{scope}/**", "--lease-scope", scope)
+    house.seal(f"prod/{scope}/key", b"wide.")
+    ref = f"sv://prod/{scope}/key"
+    shell = house.shell(together.format(ref=ref) + "; " + apart.format(ref=ref))
+    house.approve()
+    card = house.card()  # the one that stands apart
+    assert leases(house)[0]["scope"] == scope
+    house.run("bob", "stillvault", "deny", card["id"])
+    out, _ = house.ended(shell)
+    assert out == b"wide." * together.count("read")
+
+
+def test_two_people_of_two(house):
+    house.policy("both", "prod/both/**", "--threshold", "2")
+    house.seal("prod/both/key", b"shared")
+    one, end = ask(house, "prod/both/key")
+    house.approve("bob")
+    event = one.event()
+    assert (event["approved"], event["needed"]) == (1, 2)
+    house.approve("alice")
+    assert one.last()["event"] == "delivered"
+    assert contents(end) == b"shared"
+
+
 # ---- no --------------------------------------------------------------------------------------------------------------------
 
 

@@ -79,7 +79,8 @@ def move(tx: Transaction, request: StoredRequest, event: Event, cause: Cause = N
         carry_out = _EFFECTS.get(effect)
         if carry_out:
             carry_out(step)
-    if after.state != before.state:
+    # The client hears of progress too: its caller's waiting line counts the people.
+    if after.state != before.state or after.approvals.keys() != before.approvals.keys():
         tx.event(client_audience(request.key), "state", event.at, request=request.oid, path=request.path, state=after.state)
     return Moved(after.state, effects)
 
