@@ -78,13 +78,12 @@ def test_the_three_names_of_a_bad_number_are_one(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("{", "not JSON"),
-        ("[]", "not a vector file"),
         ('{"format": 2, "defaults": {}, "cases": []}', "not a vector file"),
         ('{"format": 1, "defaults": [], "cases": []}', "`defaults` is not an object"),
         ('{"format": 1, "cases": [3]}', "case 1 is not an object"),
         ('{"format": 1, "cases": [{"name": "a", "kind": "maybe", "op": "path", "input": {}}]}', "lacks name, kind or input"),
         ('{"format": 1, "cases": [{"name": "a", "kind": "accept", "op": "fly", "input": {}}]}', "unknown operation 'fly'"),
-        ('{"format": 1, "cases": [{"name": "a", "kind": "accept", "op": "path", "input": {}}]}', "needs `expect`"),
+        ('{"format": 1, "cases": [{"name": "a", "kind": "accept", "op": "path", "input": {}}]}', "lacks `expect`"),
         (
             '{"format": 1, "defaults": {"path": 1}, "cases": [{"name": "a", "kind": "accept", "op": "path", "input": {}}]}',
             "defaults that are not an object",
@@ -97,6 +96,18 @@ def test_what_is_not_of_the_format_counts_as_failed(tmp_path: Path, text: str, s
     status, lines = run(tmp_path)
     assert (status, lines[-1]) == (1, "1 passed, 1 failed")
     assert any(line.startswith("FAILED bad.json: ") and says in line for line in lines)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '{"schema": "x"}'])
+def test_other_json_is_named_and_left_out(tmp_path: Path, text: str) -> None:
+    write(tmp_path, GOOD)
+    (tmp_path / "other.json").write_text(text)
+    assert run(tmp_path) == (0, ["note other.json: not a vector file, left out", "1 passed, 0 failed"])
+
+
+def test_a_refusal_without_a_code_is_any_refusal(tmp_path: Path) -> None:
+    write(tmp_path, {"name": "n", "kind": "refuse", "op": "path", "input": {"path": "A"}})
+    assert run(tmp_path, "--strict-codes") == (0, ["1 passed, 0 failed"])
 
 
 def test_nothing_to_run_is_no_success(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ equals `expect`; `refuse`, that the operation refused.
 Each disagreement of a side with the expectation is one line: file, case, operation, side, wanted, got. The last line is
 `N passed, N failed`, counted in cases; the status is 1 when one failed, or when there was nothing to run. What is not of the
 format (a broken file, an unknown operation, a case without its fields) is an error line and counts as failed: a vector that
-cannot be run has shown nothing.
+cannot be run has shown nothing. JSON without `format` and `cases` is named and left out.
 
 A refusal with another code than the file's `failure` is right: an input can be wrong in two ways, and who looks first names
 it. It is printed as a note. With `--strict-codes` it counts as failed; the project's own run does that for its own files,
@@ -35,6 +35,10 @@ TWINS = frozenset({"number", "json", "canonical"})  # one number in another form
 
 class Malformed(Exception):
     """Not of the vector format."""
+
+
+class Other(Exception):
+    """JSON that does not mean to be a vector file."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +74,28 @@ def _case(file: str, number: int, raw: Any, defaults: dict[str, Any]) -> Case:
         raise Malformed(f"{where} has the unknown operation {op!r}")
     if not isinstance(defaults.get(op, {}), dict):
         raise Malformed(f"{where} has defaults that are not an object")
-    if ("expect" in raw) != (kind == "accept") or isinstance(raw.get("failure"), str) != (kind == "refuse"):
-        raise Malformed(f"{where} needs `expect` to accept, `failure` to refuse")
+    if kind == "accept" and "expect" not in raw:
+        raise Malformed(f"{where} accepts, and lacks `expect`")
     given = {**defaults.get(op, {}), **raw["input"]}
-    return Case(file, name, kind, op, given, raw.get("expect"), raw.get("failure", ""))
+    return Case(file, name, kind, op, given, raw.get("expect"), str(raw.get("failure", "")))
 
 
-def read(path: Path) -> Iterator[Case | Malformed]:
+def is_vector_file(content: Any) -> bool:
+    """Whether it means to be one. Another JSON file may lie beside the vectors, and is named and left out."""
+    return isinstance(content, dict) and ("cases" in content or "format" in content)
+
+
+def read(path: Path) -> Iterator[Case | Malformed | Other]:
     """The cases of a file; a case that is not of the format comes as `Malformed` and does not hide the others."""
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         yield Malformed(f"not JSON: {error}")
         return
-    if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("cases"), list):
+    if not is_vector_file(content):
+        yield Other("not a vector file, left out")
+        return
+    if content.get("format") != FORMAT or not isinstance(content.get("cases"), list):
         yield Malformed(f"not a vector file of format {FORMAT}")
         return
     defaults = content.get("defaults", {})
@@ -109,7 +121,7 @@ def judge(case: Case, answer: Answer) -> str:
     if case.kind == "accept":
         return "ok" if same(answer.value, case.expect) else "wrong"
     twins = answer.code in TWINS and case.failure in TWINS
-    return "ok" if answer.code == case.failure or twins else "code"
+    return "ok" if answer.code == case.failure or twins or not case.failure else "code"
 
 
 def run_case(case: Case, outcome: Outcome, *, strict_codes: bool) -> None:
@@ -131,7 +143,9 @@ def run_directory(directory: Path, *, strict_codes: bool = False) -> Outcome:
     outcome = Outcome()
     for path in sorted(directory.rglob("*.json")):
         for found in read(path):
-            if isinstance(found, Malformed):
+            if isinstance(found, Other):
+                outcome.lines.append(f"note {path.name}: {found}")
+            elif isinstance(found, Malformed):
                 outcome.failed += 1
                 outcome.lines.append(f"FAILED {path.name}: {found}")
             else:
