@@ -47,7 +47,8 @@ log = logging.getLogger("stillvault.daemon")
 
 FIRST_TRY = 5.0  # seconds that the ready line waits for the relay
 GOODBYE = 2.0  # seconds for the outboxes at the end
-WORKERS = 6
+WORKERS = 6  # threads for the relay and for opening releases
+HASHERS = 2  # threads for executables not seen before: a relay that hangs must not keep a caller from its lease
 DESCRIPTORS = 65536
 
 
@@ -120,7 +121,8 @@ async def _run(home: Home, *, system: bool, socket: str, exact: bool) -> None:
     try:
         links.start_new()
         await links.first_try(FIRST_TRY)
-        door = listener.Listener(sock, broker.serve, Hasher(), workers, system=system, exact=exact, front=installed_front())
+        door = listener.Listener(sock, broker.serve, Hasher(), Workers(HASHERS, "hasher"), system=system, exact=exact,
+                                 front=installed_front())
         ready = {"v": 1, "event": "ready", "socket": str(path), "relay": links.state()}
         print(msgspec.json.encode(ready).decode(), flush=True)  # noqa: T201  the ready line is the daemon's one output
         housekeeping = loop.create_task(links.keep_house())

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Coroutine, Iterable
 from typing import Any
@@ -102,11 +103,19 @@ class Requester:
         return link
 
     async def _submit(self, link: Link, card: list[Pending], life: int) -> None:
-        work = self._workers.run(link.raise_requests, [one.signed for one in card])
+        given_up = threading.Event()
+
+        def send() -> list[RequestState]:
+            if given_up.is_set():  # it waited behind other calls until nobody waited for it
+                raise link.error
+            return link.raise_requests([one.signed for one in card])
+
+        work = self._workers.run(send)
         try:
             states = await asyncio.wait_for(asyncio.shield(work), PATIENCE)
         except TimeoutError:
             # It may still arrive there: then it is withdrawn.
+            given_up.set()
             work.add_done_callback(lambda done: self._regret(done, card))
             error = link.error if not link.up else Unavailable("timeout", "the relay did not answer in time", "try again")
             self._end_all(card, error)

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stillvault.client.peer import has_peer_pidfd
 from tests.client.caller import Call, contents
@@ -301,6 +303,26 @@ def test_frames_of_another_form_are_refused(door):
         assert call.event()["exit"] == 2
         assert call.event() is None
         call.sock.close()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(
+    st.binary(max_size=200),
+    st.dictionaries(st.sampled_from(["verb", "refs", "v", "ttl", "path", "id", "argv"]),
+                    st.one_of(st.integers(), st.text(max_size=8), st.none(), st.lists(st.text(max_size=4), max_size=3),
+                              st.sampled_from(["get", "ping", "whoami", "leases", "cancel"])), max_size=5),
+))
+def test_no_frame_breaks_the_door(door, said):
+    call = Call(str(door.path))
+    call.hello()
+    if isinstance(said, bytes):
+        call.raw(len(said).to_bytes(4, "big") + said)
+    else:
+        call.say(said)
+    event = call.event()
+    assert event["event"] in ("error", "pong", "whoami")
+    assert event.get("code") != "internal"
+    call.sock.close()
 
 
 def test_a_wrong_nonce_is_refused(door):

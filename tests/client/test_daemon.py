@@ -448,6 +448,28 @@ def test_a_relay_that_says_nothing_is_told_from_one_that_thinks(house):  # R22, 
     until(lambda: not house.cards(), "the request that nobody waits for stayed")
 
 
+def test_a_daemon_starts_while_the_relay_is_down(house):
+    house.stop(house.daemon)
+    house.stop(house.relay, signal.SIGKILL)
+    assert house.start_daemon()["relay"] == "down"
+    one = call(house)
+    (end,) = one.get(["prod/db"])
+    assert one.last()["exit"] == 14
+    os.close(end)
+    (end,) = one.get(["dev/db"])  # the roster of the last time is known
+    assert one.last()["exit"] == 13
+    os.close(end)
+    house.start_relay()
+
+    def asked() -> bool:
+        (end,) = one.get(["prod/db"], wait=1)
+        event = one.event()
+        os.close(end)
+        return event["event"] == "pending" and one.last()["exit"] == 11
+
+    until(asked, "the daemon did not come up")
+
+
 def test_a_killed_daemon_leaves_nothing_and_asks_again(house):  # R24
     released(house)
     house.stop(house.daemon, signal.SIGKILL)
