@@ -347,6 +347,8 @@ def main() -> None:
     args = parser.parse_args()
     ask = not args.yes and not args.value_stdin and sys.stdin.isatty() and sys.stdout.isatty()
     os.umask(0o022)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background and had SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     with own_directory(args.directory) as directory:
         demo = Demo(directory, scripts_for_all(directory), ask=ask, port=free_port())
         for home in ("alice", "bob", "carol", "host", "relay"):
@@ -359,6 +361,9 @@ def main() -> None:
                 if log.exists():
                     print(f"--- the end of {log}\n{''.join(log.read_text().splitlines(keepends=True)[-15:])}", file=sys.stderr)
             fail(str(problem))
+        except KeyboardInterrupt:
+            print("\ndemo: interrupted; its processes are ended", file=sys.stderr)
+            sys.exit(0 if args.stay else 130)
         finally:
             demo.stop()
 
@@ -378,9 +383,7 @@ def play(demo: Demo, value: bytes, *, stay: bool) -> None:
         print("  stillvault read sv://prod/backup-key --reveal")
         print(f"  STILLVAULT_HOME={demo.directory / 'bob'} stillvault approve --next --wait 60")
         print("Ctrl-C ends it.")
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
-        return
+        signal.pause()
     demo.release_and_lease()
     demo.deny()
     demo.quorum()
