@@ -48,11 +48,11 @@ bench: build ## the budgets of docs/performance.md, each beside its floor
 fuzz: setup ## SECONDS seconds for each parser
 	tools/fuzz $(SECONDS)
 
-e2e: build ## real processes
-	$(VENV)/python -m pytest tests/e2e
+e2e: build ## real processes: the command line, the daemon, the front
+	$(VENV)/python -m pytest tests/cli tests/client tests/front
 
 attack: build ## the hostile relay: every leaf of recorded flows, changed
-	$(VENV)/python -m pytest tests/blindness -s
+	$(VENV)/python -m pytest tests/hostile tests/blindness -s
 
 faults: build ## kills under load, a full disk, a wrong clock
 	$(VENV)/python -m pytest tests/faults -s
