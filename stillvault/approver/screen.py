@@ -45,8 +45,7 @@ def draw(card: dict[str, Any], *, colour: bool = False) -> str:
     """The whole card, ending with one blank line, after which the question comes."""
     lines: list[str] = []
     for one in card["requests"]:
-        name = plain(one["secret"])
-        lines += _row("secret", f"{STRONG}{name}{RESET}" if colour else name, f"version {one['version']}")
+        lines += _row("secret", one["secret"], f"version {one['version']}", strong=colour)
     lines += _row("program", card["exe"])
     for ancestor in card["chain"]:
         lines += _row("started by", ancestor["exe"])
@@ -97,14 +96,13 @@ def _amber(line: str, colour: bool) -> str:
     return f"{AMBER}{line}{RESET}" if colour else line
 
 
-def _row(label: str, value: str, aside: str = "", *, indent: int = 0) -> list[str]:
-    marked = value.startswith(STRONG)
-    text = value[len(STRONG) : -len(RESET)] if marked else plain(value)
+def _row(label: str, value: str, aside: str = "", *, indent: int = 0, strong: bool = False) -> list[str]:
+    text = plain(value)  # without exception: whatever of the value looks like a control sequence is written out
     whole = f"{text}   {plain(aside)}" if aside else text
     room = WIDTH - LABEL - indent - 1
     pieces = _break(whole, room)
-    if marked and len(pieces) == 1:
-        pieces = [pieces[0].replace(text, value, 1)]
+    if strong and len(pieces) == 1:
+        pieces = [f"{STRONG}{text}{RESET}{pieces[0][len(text):]}"]
     start = " " * indent + label.ljust(LABEL) + " "
     return [start + pieces[0]] + [" " * len(start) + piece for piece in pieces[1:]]
 

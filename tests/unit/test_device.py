@@ -6,7 +6,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stillvault.approver import budget, keyfile, screen
@@ -50,6 +50,7 @@ The caller says:
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=100), max_size=5))
+@example(screen.STRONG, [screen.STRONG + "x" + screen.RESET])  # our own colours, from a stranger
 def test_what_a_caller_says_stays_in_its_place(reason: str, argv: list[str]) -> None:  # X2, X3, X5, A9
     drawn = screen.draw({**CARD, "claimed": {"reason": reason, "argv": argv}})
     facts, heading, said = drawn.partition("\nThe caller says:\n")
