@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import keys
-from .encoding import Refused, decode, limit_of, type_of, unb64
+from .encoding import LARGEST, Refused, decode, limit_of, type_of, unb64
 from .paths import check_id, check_path, check_pattern
 
 Shape = Callable[[Any], object]
@@ -31,8 +31,8 @@ def text(value: Any) -> None:
 
 
 def number(value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        _refuse("not an integer from 0 on")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
+        _refuse("not an integer from 0 to 2^53-1")
 
 
 def from_one(value: Any) -> None:

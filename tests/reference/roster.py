@@ -87,11 +87,12 @@ def verify_roots(pin: str, roots: list[Any]) -> tuple[dict[str, Any], str]:
     before: dict[str, Any] | None = None
     before_oid = ""
     for at, wrapper in enumerate(roots):
-        root = signed.peek("root", wrapper)
+        # 8.1 the first is the pin, before anything in it is read
+        signed.opened("root", wrapper)
         root_oid = b64(signed.oid_of(wrapper))
-        # 8.1 the first is the pin
         if at == 0 and root_oid != pin:
             raise Refused("pin", "the first root is not the pinned one")
+        root = signed.peek("root", wrapper)
         # 8.2 no gap, and each names the one before
         if root["version"] != at + 1 or root.get("previous", "") != before_oid:
             raise Refused("root-chain", "a gap, or another root before it")
