@@ -93,7 +93,7 @@ class Broker:
                 return False
             found.append(hit)
         for fd in fds:
-            check_pipe(fd)
+            check_pipe(fd, early=False)
         self._deliver(connection, call, identity, fds, found)
         return True
 
@@ -226,7 +226,7 @@ class Broker:
             else:
                 values.append(self._write_lease(path, end, one, identity, now))
         try:
-            connection.caller.check()
+            connection.caller.check(image=False)
         except Refused as error:
             for pending in releases:
                 self._requester.close(pending, "delivered", error)

@@ -35,12 +35,17 @@ def _refused(rule: str) -> Usage:
     return Usage("descriptor", f"a descriptor passed to the daemon {rule}", "pass the write end of a fresh pipe a reference")
 
 
-def check_pipe(fd: int) -> None:
-    """Raises `Usage` where `fd` cannot take a value."""
+def check_pipe(fd: int, *, early: bool = True) -> None:
+    """Raises `Usage` where `fd` cannot take a value.
+
+    Not `early`: the value is there and is written next, whole or not at all; then what would only fail later is left to that.
+    """
     status = os.fstat(fd)
     # 1. A pipe, and not one with a name that others may have opened.
     if not stat.S_ISFIFO(status.st_mode) or status.st_dev != PIPE_DEVICE:
         raise _refused("is not a pipe")
+    if not early:
+        return
     # 2. The write end.
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     if flags & os.O_ACCMODE != os.O_WRONLY:

@@ -66,12 +66,12 @@ class Door:
         os.close(lock)
 
     def _verb(self, connection: Connection, call: frames.Call, fds: list[int]):
-        if isinstance(call, frames.Ping):
-            connection.send({"event": "pong"})
-            return None
         if isinstance(call, frames.WhoAmI):
             return self._whoami(connection)
-        return self._get(connection, fds)
+        if isinstance(call, frames.Get):
+            return self._get(connection, fds)
+        connection.send({"event": "pong"})
+        return None
 
     async def _whoami(self, connection: Connection) -> None:
         one = await connection.identity()
