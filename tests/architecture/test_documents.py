@@ -34,3 +34,11 @@ def test_nothing_names_a_machine() -> None:
     place = re.compile(rb"(?<![\w.$}*])/(?:work|Users/\w+|home/(?!\w+/\.config)\w+/\w+)/|\.\./shared\b")
     found = [str(path) for path in tracked() if path.suffix not in {".lock", ".png"} and place.search(path.read_bytes())]
     assert found == [str(Path(__file__))] or found == []
+
+
+def test_the_tests_that_the_threat_model_names_exist() -> None:
+    text = (ROOT / "docs" / "threat-model.md").read_text()
+    named = re.findall(r"`((?:core|[a-z]+)/[a-z_/]+\.(?:py|rs))`", text)
+    assert len(named) > 30
+    places = [ROOT / "native/core/tests" / name[5:] if name.startswith("core/") else ROOT / "tests" / name for name in named]
+    assert [str(place) for place in places if not place.is_file()] == []
