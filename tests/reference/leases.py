@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from .encoding import Refused
@@ -22,6 +23,11 @@ def terms(
     return {"window": window, "uses": uses, "scope": policy["scope"]}
 
 
+def same(one: Any, other: Any) -> bool:
+    """Equal as JSON: to Python alone 1 is true."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def hit(lease: dict[str, Any], start: int, boot: int, used: int, before: Any, after: Any) -> None:
     """One delivery out of a lease. `used` counts the deliveries so far, the first one with the request included."""
     # 10.1 live while elapsed < window, on the boot clock
@@ -31,5 +37,5 @@ def hit(lease: dict[str, Any], start: int, boot: int, used: int, before: Any, af
     if lease["uses"] and used >= lease["uses"]:
         raise Refused("lease-uses")
     # 10.3 the scope, computed before and after the lookup, is the one that the lease was made for
-    if before != lease["id"] or after != lease["id"]:
+    if not same(before, lease["id"]) or not same(after, lease["id"]):
         raise Refused("lease-scope")

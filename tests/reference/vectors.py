@@ -163,6 +163,8 @@ def _open(given: Input) -> Any:
 
 
 def _keys(given: Input) -> Any:
+    if given["index"] > 255:
+        raise Refused("index", "an index has one byte")
     dek, salt = unb64(given["dek"]), unb64(given["salt"])
     return {
         "payload_key": b64(seal.payload_key(dek, salt)),
@@ -193,6 +195,8 @@ def _share(given: Input) -> Any:
 
 
 def _pad(given: Input) -> Any:
+    if given["byte"] > 255:
+        raise Refused("field", "no byte")
     padded = seal.pad(bytes([given["byte"]]) * given["length"])
     return {"padded": b64(padded[:80]), "total": len(padded)}
 
