@@ -78,6 +78,17 @@ def has_peer_pidfd() -> bool:
     return True
 
 
+@cache
+def has_pidfs() -> bool:
+    """Whether each process has a pidfd inode of its own (Linux 6.9 and later); before, all share that of anonymous files."""
+    pidfd = os.pidfd_open(os.getpid())
+    try:
+        with select.epoll() as anonymous:
+            return os.fstat(pidfd).st_dev != os.fstat(anonymous.fileno()).st_dev
+    finally:
+        os.close(pidfd)
+
+
 def require_peer_pidfd() -> None:
     """For `--system`: without a pidfd of the peer, another account could pass for its victim by a pid used again."""
     if not has_peer_pidfd():
@@ -166,6 +177,14 @@ class Process:
             if fd >= 0:
                 os.close(fd)
         self.pidfd = self._directory = self._stat = -1
+
+    def is_behind(self, pidfd: int, *, by_inode: bool) -> bool:
+        """Whether another pidfd is of this process. Without inodes of their own (before Linux 6.9) pidfds are compared by pid,
+        which says the same while this process is held and lives."""
+        if by_inode:
+            return os.fstat(pidfd).st_ino == self.inode
+        self.check_alive()
+        return parse_pidfd(_content(os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC))) == self.pid
 
     def check_alive(self) -> None:
         """Raises where the process has exited."""
@@ -301,7 +320,7 @@ class Caller:
     def check_sender(self, pidfd: int | None, credentials: Credentials | None) -> None:
         """Step 2: a message came from the process at the socket, and from no other that holds the descriptor."""
         if self.exact:
-            if pidfd is None or os.fstat(pidfd).st_ino != self.socket_process.inode:
+            if pidfd is None or not self.socket_process.is_behind(pidfd, by_inode=has_pidfs()):
                 raise changed("a message came from another process")
         elif credentials is None or credentials.pid != self.socket_process.pid or credentials.uid != self.uid:
             raise changed("a message came from another process")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillvault.client.executable import shown_path
-from stillvault.client.peer import Process
+from stillvault.client.peer import Process, has_pidfs
 from stillvault.client.procfs import parse_euid, parse_pidfd, parse_place, parse_stat
 
 PR_SET_NAME = 15
@@ -36,6 +37,23 @@ def test_a_hostile_name_changes_nothing(name):  # L10
     finally:
         libc.prctl(PR_SET_NAME, ctypes.c_char_p(before), 0, 0, 0)
         process.close()
+
+
+@pytest.mark.parametrize("by_inode", [True, False])
+def test_pidfds_of_two_processes_are_told_apart(by_inode):  # L4
+    assert has_pidfs()
+    child = subprocess.Popen(["/bin/sleep", "1000"])
+    own, other = Process(os.pidfd_open(os.getpid())), os.pidfd_open(child.pid)
+    again = os.pidfd_open(os.getpid())
+    try:
+        assert own.is_behind(again, by_inode=by_inode)
+        assert not own.is_behind(other, by_inode=by_inode)
+    finally:
+        own.close()
+        os.close(again)
+        os.close(other)
+        child.kill()
+        child.wait()
 
 
 NUMBERS = " ".join(["S 7 8 9", *["0"] * 15, "4242 0 0 0 11 0 13", *["0"] * 18, "17 0"])
