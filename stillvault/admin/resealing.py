@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from stillvault.admin.caller import observed_here
 from stillvault.admin.organisation import PERSON_CERT
-from stillvault.admin.sealing import check_sealer, listed, stale, upload, verified
+from stillvault.admin.sealing import check_sealer, listed, path_of, stale, upload, verified
 from stillvault.approver import device
 from stillvault.approver.account import Account
 from stillvault.approver.decide import approve
@@ -68,11 +68,13 @@ def find(account: Account, paths: Sequence[str], wanted: Callable[[Trust, Secret
     highest = remembered(account.home).highest
     jobs: list[Job] = []
     for signed in listed(account):
+        if paths and path_of(signed) not in paths:
+            continue
         secret, payload = verified(trust, signed, [], now)
         if secret.path in highest and secret.version < highest[secret.path]:
             raise Refused("version", f"the relay shows an older {secret.path} than this home has seen",
                           "the relay went back: ask an administrator")
-        if secret.path in paths or (not paths and wanted(trust, payload)):
+        if paths or wanted(trust, payload):
             jobs.append(Job(path=secret.path, signed=signed, secret=secret, payload=payload))
     unknown = sorted(set(paths) - {one.path for one in jobs})
     if unknown:

@@ -150,8 +150,12 @@ def stale(trust: Trust, path: str, secret: SecretPayload, now: int) -> bool:
     return sorted(map(tuple, secret.core.recipients)) != sorted(trust.recipients(path, now)) or secret.core.policy != policy
 
 
+def path_of(signed: bytes) -> str:
+    """The path that a seal claims, not verified: to choose it by."""
+    return msgspec.json.decode(payload_of("secret", signed), type=SecretPayload).core.path
+
+
 def verified(trust: Trust, signed: bytes, lowest: list[Pair], now: int) -> tuple[Secret, SecretPayload]:
     """A seal as it verifies for opening by a reseal."""
-    path = msgspec.json.decode(payload_of("secret", signed), type=SecretPayload).core.path
-    secret = trust.verify_secret(signed, path, lowest, now, reseal=True)
+    secret = trust.verify_secret(signed, path_of(signed), lowest, now, reseal=True)
     return secret, msgspec.json.decode(secret.payload, type=SecretPayload)

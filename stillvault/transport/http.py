@@ -133,6 +133,11 @@ class Relay:
         self._context = context
         self._connection: http.client.HTTPSConnection | None = None
 
+    def __del__(self) -> None:
+        """Whoever lets a relay go lets its connection go."""
+        if hasattr(self, "_connection"):
+            self.close()
+
     def call(self, method: str, path: str, body: Message | None = None, *, returns: type[T], token: str = "") -> T:
         """Sends one message and returns the answer as `returns`; raises `Unavailable`, `RateLimited` or `Refused`."""
         raw = self.fetch(method, path, None if body is None else msgspec.json.encode(body), token=token)
