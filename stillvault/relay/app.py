@@ -34,6 +34,7 @@ from stillvault.relay.hub import Hub
 from stillvault.relay.journal import Journal
 from stillvault.relay.problems import ProblemError, describe
 from stillvault.relay.routes import ROUTES, Route
+from stillvault.relay.services.nonces import Nonces
 from stillvault.relay.services.organisation import Organisation
 from stillvault.relay.services.rates import Rates, Suppressed
 from stillvault.relay.settings import BadSetting, Settings, public_host
@@ -139,6 +140,7 @@ async def start(settings: Settings, port: int) -> Running:
         hub=hub,
         organisation=Organisation(reading),
         log_key=log.LogKey(log.load_or_make_seed(directory / "log.key"), f"{name}/log"),
+        nonces=Nonces(),
         rates=Rates(),
         suppressed=Suppressed(),
         journal=journal,

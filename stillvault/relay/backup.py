@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stillvault.crypto import public
-from stillvault.relay import app, log, tls
+from stillvault.relay import app, log, rowcheck, tls
 from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import bearers, copying, schema, tree
 from stillvault.relay.store.connection import database_path, open_reader, open_writer
@@ -28,6 +28,7 @@ FORMAT = 1
 KEYS = ("log.key", "tls/ca.pem", "tls/ca.key", "tls/relay.pem", "tls/relay.key")
 MANIFEST = "manifest.json"
 DATABASE = "stillvault.db"
+ROWS = 20  # damaged rows that doctor names
 LARGEST = 64 * 1024 * 1024 * 1024  # bytes of a member: a backup is not a bomb
 
 
@@ -120,6 +121,7 @@ def doctor(settings: Settings) -> Iterator[tuple[str, bool, str]]:
         ("directory", _look_at_directory),
         ("database", _look_at_database),
         ("log", _look_at_log),
+        ("objects", _look_at_objects),
         ("certificate", _look_at_certificate),
         ("disk", _look_at_disk),
     )
@@ -164,6 +166,16 @@ def _look_at_log(settings: Settings) -> str:
                 )
     log.range_root(0, size, lambda level, position: tree.node(reading, level, position))
     return f"{size} leaves, every hash recomputed"
+
+
+def _look_at_objects(settings: Settings) -> str:
+    """Every signed row, verified again: damaged and forged rows are named (B2, B4, B5)."""
+    reading = open_reader(database_path(settings.directory))
+    found = list(rowcheck.damaged(reading, int(time.time())))
+    if found:
+        more = f", and {len(found) - ROWS} more" if len(found) > ROWS else ""
+        raise BadSetting("database", "; ".join(found[:ROWS]) + more, "rows are not what was signed", "Restore a backup.")
+    return "every signed row is what was signed"
 
 
 def _look_at_certificate(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from stillvault.crypto import public
 from stillvault.relay.hub import Hub
 from stillvault.relay.journal import Journal
 from stillvault.relay.log import LogKey
+from stillvault.relay.services.nonces import Nonces
 from stillvault.relay.services.organisation import Organisation
 from stillvault.relay.services.rates import Rates, Suppressed
 from stillvault.relay.settings import Settings
@@ -29,6 +30,7 @@ class Relay:
     hub: Hub
     organisation: Organisation
     log_key: LogKey
+    nonces: Nonces
     rates: Rates
     suppressed: Suppressed
     journal: Journal

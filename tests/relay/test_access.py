@@ -140,7 +140,6 @@ def test_nothing_in_the_database_is_a_bearer(cast: Cast) -> None:  # B1
     found: set[bytes] = set()
     for table, column in (
         ("sessions", "hash"),
-        ("nonces", "hash"),
         ("invites", "bearer"),
         ("invites", "ticket"),
         ("setup_tokens", "hash"),

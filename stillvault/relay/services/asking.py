@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -26,6 +27,13 @@ from stillvault.relay.store.transaction import Transaction
 MOST_REQUESTS = 100  # of one command
 
 
+TRIES = 3  # to check against a roster and a secret that stay as they are
+
+
+class Overtaken(Exception):
+    """A new roster, or a newer seal, came between the check and the transaction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request that passed every check that a relay can make."""
@@ -45,16 +53,23 @@ async def ask(call: Call, signed: Sequence[bytes]) -> list[messages.RequestState
     relay = call.relay
     if not 1 <= len(signed) <= MOST_REQUESTS:
         raise ProblemError("body-form", f"1 to {MOST_REQUESTS} requests", "requests")
-    standing = sealing.standing_of(call)
-    asked = [_check(call, standing, one) for one in signed]
-    if len({(one.said.path, one.said.purpose) for one in asked}) != len(asked) or len({card_of(one.said) for one in asked}) != 1:
-        raise ProblemError("body-form", "the requests are not one card, or name a secret twice", "requests")
-    try:
-        await relay.writer.write(lambda tx: _take(tx, call, standing, asked))
-    except RateLimited as error:
-        relay.suppressed.add(call.who.actor, error.field)
-        raise
-    return [state(call, one.oid, mine=True) for one in asked]
+    for _ in range(TRIES):
+        standing = sealing.standing_of(call)
+        asked = [_check(call, standing, one) for one in signed]
+        if (
+            len({(one.said.path, one.said.purpose) for one in asked}) != len(asked)
+            or len({card_of(one.said) for one in asked}) != 1
+        ):
+            raise ProblemError("body-form", "the requests are not one card, or name a secret twice", "requests")
+        try:
+            await relay.writer.write(partial(_take, call=call, standing=standing, asked=asked))
+        except Overtaken:
+            continue
+        except RateLimited as error:
+            relay.suppressed.add(call.who.actor, error.field)
+            raise
+        return [state(call, one.oid, mine=True) for one in asked]
+    raise ProblemError("conflict")
 
 
 def _check(call: Call, standing: Standing, signed: bytes) -> Asked:
@@ -104,9 +119,11 @@ def _take(tx: Transaction, call: Call, standing: Standing, asked: Sequence[Asked
     fresh = [one for one in asked if requests.get(db, one.oid) is None]
     if not fresh:
         return  # asked before: nothing changes
-    newest = store.newest_roster(db)
-    if newest is None or newest.oid != standing.trust.oid:
-        raise ProblemError("conflict")
+    present = store.newest_roster(db)
+    seals = [secrets.newest(db, one.said.path) for one in fresh]
+    moved_on = any(seal is None or seal.oid != one.secret_oid for one, seal in zip(fresh, seals, strict=True))
+    if present is None or present.oid != standing.trust.oid or moved_on:
+        raise Overtaken
     replaced = [
         old for one in fresh for old in requests.same(db, call.who.key, one.said.path, one.said.purpose, _observed(one.said))
     ]
@@ -215,7 +232,7 @@ def state(call: Call, oid: bytes, *, mine: bool) -> messages.RequestState:
         row.asked,
         denials if mine or row.state != "pending" else [],
     )
-    if not (mine and row.state == "approved"):
+    if not (mine and row.state == "approved" and row.expires > call.relay.clock()):
         return answer
     releases = [_release(requests.decision(db, vote.decision), row.oid, vote) for vote in approvals if vote.ct]
     sealed = secrets.by_oid(db, row.secret)

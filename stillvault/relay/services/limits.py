@@ -88,7 +88,7 @@ def askable(tx: Transaction, limits: Limits, people: Sequence[str], card: Card, 
     free = [
         person
         for person in people
-        if store.pending_for(db, person) < limits.pending_per_approver
+        if store.pending_for(db, person, card.card) < limits.pending_per_approver
         and store.asks_since(db, person, now - HOUR) < limits.prompts_per_approver_hour
     ]
     if len(free) < threshold:

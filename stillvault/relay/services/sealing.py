@@ -11,7 +11,7 @@ from stillvault.relay.problems import ProblemError
 from stillvault.relay.services import moving
 from stillvault.relay.services.organisation import Standing
 from stillvault.relay.services.verified import raw, read
-from stillvault.relay.store import requests, secrets
+from stillvault.relay.store import requests, secrets, trust
 from stillvault.relay.store.requests import StoredRequest
 from stillvault.relay.store.secrets import StoredSecret
 from stillvault.relay.store.transaction import Transaction
@@ -42,6 +42,9 @@ async def store(call: Call, body: messages.NewSecret) -> messages.Stored:
         known = secrets.by_oid(tx.connection, secret.oid)
         if known is not None:
             return  # said before: changes nothing
+        present = trust.newest_roster(tx.connection)
+        if present is None or present.oid != standing.trust.oid:
+            raise ProblemError("conflict", "a new roster was published meanwhile", "secret")
         # 2.
         newest = secrets.newest(tx.connection, core.path)
         if not follows(core, newest):

@@ -35,15 +35,10 @@ class SignedLogin(objects.Object):
 
 
 async def nonce(call: Call) -> messages.Nonce:
-    """A fresh nonce. Only its hash is kept."""
+    """A fresh nonce."""
     limits = call.relay.settings.limits
     call.relay.rates.count("nonces_per_minute", call.peer, limits.nonces_per_minute)
-    made = public.b64encode(randomness.token_bytes(TOKEN_BYTES))
-    hashed = public.sha256(made.encode())
-    await call.relay.writer.write(
-        lambda tx: bearers.add_nonce(tx.connection, hashed, call.now + limits.login_seconds), essential=True
-    )
-    return messages.Nonce(made)
+    return messages.Nonce(call.relay.nonces.give(call.now + limits.login_seconds, call.now))
 
 
 async def sign_in(call: Call, body: messages.Login) -> messages.Session:
@@ -69,10 +64,8 @@ async def _sign_in(call: Call, body: messages.Login, signed: bytes) -> messages.
     if standing is None:
         raise ProblemError("no-organisation")
     said = msgspec.json.decode(public.payload_of("login", signed), type=SignedLogin)
-    hashed_nonce = public.sha256(said.nonce.encode())
     # 1.
-    taken = await relay.writer.write(lambda tx: bearers.take_nonce(tx.connection, hashed_nonce, now), essential=True)
-    if not taken:
+    if not relay.nonces.take(said.nonce, now):
         raise ProblemError("sign-in", "the nonce is unknown, used or too old")
     # 2. and 3.: the payload that counts is the verified one, and it is the same bytes
     verified, session, cert = _verify(call, standing, body, signed)

@@ -28,15 +28,6 @@ def take_setup_tokens(db: Connection) -> None:
     db.execute("DELETE FROM setup_tokens")
 
 
-def add_nonce(db: Connection, hashed: bytes, expires: int) -> None:
-    db.execute("INSERT INTO nonces (hash, expires) VALUES (?, ?)", (hashed, expires))
-
-
-def take_nonce(db: Connection, hashed: bytes, now: int) -> bool:
-    """True for exactly one caller, and only in time. N5."""
-    return db.execute("DELETE FROM nonces WHERE hash = ? AND expires > ? RETURNING 1", (hashed, now)).fetchone() is not None
-
-
 def add_session(db: Connection, hashed: bytes, session: StoredSession) -> None:
     query = "INSERT INTO sessions (hash, person, device, client, expires) VALUES (?, ?, ?, ?, ?)"
     db.execute(query, (hashed, *session))
@@ -54,10 +45,10 @@ def end_session(db: Connection, hashed: bytes) -> None:
 
 def clear(db: Connection) -> None:
     """No bearer survives a restore."""
-    for table in ("sessions", "nonces", "setup_tokens"):
+    for table in ("sessions", "setup_tokens"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608  constant names
 
 
 def sweep(db: Connection, now: int) -> None:
-    for table in ("sessions", "nonces", "setup_tokens"):
+    for table in ("sessions", "setup_tokens"):
         db.execute(f"DELETE FROM {table} WHERE expires <= ?", (now,))  # noqa: S608  constant names

@@ -45,11 +45,11 @@ def pending_of(db: Connection, identity: bytes, path: str) -> int:
     return count
 
 
-def pending_for(db: Connection, person: str) -> int:
-    """Cards that wait for a person."""
+def pending_for(db: Connection, person: str, besides: bytes) -> int:
+    """Cards that wait for a person, besides one."""
     tables = "requests, json_each(requests.asked) AS asked"
-    query = f"SELECT count(DISTINCT card) FROM {tables} WHERE requests.state = 'pending' AND asked.value = ?"  # noqa: S608
-    count: int = db.execute(query, (person,)).get
+    query = f"SELECT count(DISTINCT card) FROM {tables} WHERE requests.state = 'pending' AND asked.value = ? AND card <> ?"  # noqa: S608
+    count: int = db.execute(query, (person, besides)).get
     return count
 
 

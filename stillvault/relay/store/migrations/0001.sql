@@ -54,7 +54,6 @@ CREATE TABLE invites (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE setup_tokens (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE nonces (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE sessions (
     hash    BLOB PRIMARY KEY,
     person  TEXT NOT NULL,                        -- '' for a client

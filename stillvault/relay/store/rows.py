@@ -1,0 +1,76 @@
+"""Every signed row, for whoever looks the whole database over. Read one by one: a database may be large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stillvault.relay.store.connection import Connection
+
+# Tables whose rows are one signed object each, by its oid: (table, name of the object; empty where there are several).
+SIGNED = (("certs", "client-cert"), ("requests", "request"), ("decisions", "decision"), ("reports", ""))
+
+
+class SignedRow(NamedTuple):
+    """A row that is one signed object."""
+
+    oid: bytes
+    signed: bytes
+
+
+class SecretRow(NamedTuple):
+    """A seal with its ciphertext."""
+
+    seq: int
+    oid: bytes
+    path: str
+    version: int
+    revision: int
+    newest: int
+    signed: bytes
+    ciphertext: bytes
+
+
+class RequestRow(NamedTuple):
+    """What a request's row says beside the signed request."""
+
+    oid: bytes
+    client: bytes
+    path: str
+    secret: bytes
+    state: str
+    threshold: int
+    signed: bytes
+
+
+def signed(db: Connection, table: str) -> Iterator[SignedRow]:
+    """Rows of one of the tables of `SIGNED`."""
+    if table not in {name for name, _ in SIGNED}:
+        raise ValueError(table)
+    for oid, wrapper in db.execute(f"SELECT oid, signed FROM {table} ORDER BY oid"):  # noqa: S608  one of the names above
+        yield SignedRow(bytes(oid), bytes(wrapper))
+
+
+def enrolments(db: Connection) -> Iterator[SignedRow]:
+    """Enrolments that joined by an invite."""
+    for oid, wrapper in db.execute("SELECT enrol_oid, enrol FROM invites WHERE enrol IS NOT NULL ORDER BY created"):
+        yield SignedRow(bytes(oid or b""), bytes(wrapper))
+
+
+def rosters(db: Connection) -> Iterator[SignedRow]:
+    """All rosters, in the order in which they came."""
+    for oid, wrapper in db.execute("SELECT oid, signed FROM rosters ORDER BY seq"):
+        yield SignedRow(bytes(oid), bytes(wrapper))
+
+
+def secrets(db: Connection) -> Iterator[SecretRow]:
+    """All seals, by path and age."""
+    query = "SELECT seq, oid, path, version, revision, newest, signed, ciphertext FROM secrets ORDER BY path, version, revision"
+    for row in db.execute(query):
+        yield SecretRow(*row)
+
+
+def requests(db: Connection) -> Iterator[RequestRow]:
+    """All requests, in the order in which they came."""
+    for row in db.execute("SELECT oid, client, path, secret, state, threshold, signed FROM requests ORDER BY seq"):
+        yield RequestRow(*row)
