@@ -20,6 +20,9 @@ from tests.client.caller import Call, contents
 from tests.client.door import PYTHON, VALUE, Door, lines
 
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other accounts, namespaces, a chosen pid")
+
+
 @pytest.fixture
 def door():
     with Door() as one:
@@ -48,6 +51,7 @@ def test_an_honest_caller_is_named_and_served(door):
         assert bytes.fromhex(out[-1]) == VALUE
 
 
+@needs_root
 def test_the_kernel_names_uid_executable_and_ancestors(door):
     for uid in (None, 65534):
         event = json.loads(lines(door.start("whoami", uid=uid))[0])
@@ -61,6 +65,7 @@ def test_the_kernel_names_uid_executable_and_ancestors(door):
         assert len(event["chain"]) <= 8
 
 
+@needs_root
 def test_two_programs_of_one_user_are_told_apart(door):  # L2
     python = json.loads(lines(door.start("whoami", uid=65534))[0])
     source = """use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0) or die; connect(S, sockaddr_un($ARGV[0])) or die;
@@ -174,6 +179,7 @@ print(caller.contents(end)); print(call.event(), flush=True)  # the child holds 
     assert door.delivered == 0
 
 
+@needs_root
 def test_a_pid_used_again_is_another_caller(door):  # L5
     door.opened.set()
     source = """
@@ -203,6 +209,7 @@ for _ in range(200):
     assert door.delivered == 0
 
 
+@needs_root
 def test_other_accounts_in_user_mode():  # L1
     with Door(system=False) as door:
         door.opened.set()
@@ -220,11 +227,13 @@ def test_other_accounts_in_user_mode():  # L1
         assert door.delivered == 0
 
 
+@needs_root
 def test_in_system_mode_every_account_is_attributed(door):  # L1
     assert oct(door.path.stat().st_mode & 0o777) == "0o666"
     assert [json.loads(lines(door.start("whoami", uid=uid))[0])["uid"] for uid in (65534, 1, None)] == [65534, 1, 0]
 
 
+@needs_root
 def test_the_front_speaks_for_its_parent():
     front = os.stat(PYTHON)
     with Door(front=(front.st_dev, front.st_ino)) as door:
@@ -375,6 +384,7 @@ def test_values_leave_through_fresh_pipes_alone(door, what, tmp_path):
         one.close()
 
 
+@needs_root
 def test_one_account_cannot_take_every_connection(door):  # L16
     calls = []
     while True:
@@ -459,7 +469,7 @@ def test_a_deleted_program_is_said_to_be_deleted(door):  # L9
     assert event["exe_sha256"] == digest(PYTHON)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs to make a mount namespace")
+@needs_root
 def test_a_path_of_another_mount_namespace_is_not_trusted(door):  # L7
     """A file bound over the trusted path inside a namespace of its own."""
     fake = door.folder / "fake"
@@ -472,7 +482,7 @@ def test_a_path_of_another_mount_namespace_is_not_trusted(door):  # L7
     assert event["exe_sha256"] == digest(str(fake))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs to make a pid namespace")
+@needs_root
 def test_a_caller_in_a_container_is_known_by_what_the_host_sees(door):  # L18
     caller = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc", PYTHON, str(door.folder / "caller.py")]
     event = json.loads(lines(door.start("whoami", program=caller))[0])
@@ -481,7 +491,7 @@ def test_a_caller_in_a_container_is_known_by_what_the_host_sees(door):  # L18
     assert event["pid"] > 1  # of our namespace: two containers are never one caller
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs to make a pid namespace")
+@needs_root
 def test_a_caller_that_cannot_be_seen_is_refused(door):  # L18
     """The daemon in a container, the caller outside: its pid does not exist in here."""
     source = f"""
