@@ -1,1 +1,1 @@
-"""Who never sees a value: the relay, its disk, the wire, an interpreter. Every scan also finds a planted value in the same run."""
+"""Who never sees a value: the relay, its disk, the wire, an interpreter. Every scan also finds what was planted there."""

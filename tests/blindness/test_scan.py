@@ -19,7 +19,8 @@ def test_finds_each_form_at_each_alignment(before: int, length: int) -> None:
     canary = os.urandom(length)
     wanted = scan.needles(canary)
     around = os.urandom(before) + canary + os.urandom(9)
-    for form in (around, around.hex().encode(), around.hex().upper().encode(), base64.b64encode(around), base64.urlsafe_b64encode(around)):
+    digits = around.hex().encode()
+    for form in (around, digits, digits.upper(), base64.b64encode(around), base64.urlsafe_b64encode(around)):
         assert scan.in_bytes(b"x" * 100 + form + b"y" * 100, wanted)
 
 
