@@ -19,7 +19,6 @@ from stillvault.client.peer import has_peer_pidfd
 from tests.client.caller import Call, contents
 from tests.client.door import PYTHON, VALUE, Door, lines
 
-
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other accounts, namespaces, a chosen pid")
 
 
