@@ -34,6 +34,7 @@ HANDSHAKE_SECONDS = 10
 STOP_SECONDS = 4.0
 BACKLOG = 1024
 MOST_HEADERS = 64
+SILENT_PEER_MS = 15_000  # until bytes that nobody acknowledges end a connection
 SPARE_DESCRIPTORS = 64  # for the database, the log, and the listening socket
 
 
@@ -220,6 +221,11 @@ def listen(address: tuple[str, int]) -> socket.socket:
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Inherited by every connection: a peer that vanished without a word is found out (R23).
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 8), (socket.TCP_KEEPINTVL, 3), (socket.TCP_KEEPCNT, 2)):
+        listener.setsockopt(socket.IPPROTO_TCP, option, value)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_PEER_MS)
     listener.bind(address)
     listener.setblocking(False)
     return listener

@@ -8,15 +8,13 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import apsw
 import pytest
 
-from stillvault.crypto.public import b64encode, oid_of
-from tests.relay.parties import Organisation, wire
+from tests.relay.parties import Organisation
 from tests.relay.process import RelayProcess
 
 STOP_SECONDS = 5  # contract: SIGTERM ends it within
@@ -58,46 +56,6 @@ def test_a_restart_keeps_what_was_acknowledged(org: Organisation, how: signal.Si
     assert org.leaves() == leaves
     assert org.approve(ben, db, (request, secret)).ok()["states"] == ["approved"]
     assert len(db.state(request)["releases"]) == 1
-
-
-def test_kill_under_load_loses_no_acknowledged_row(org: Organisation) -> None:  # R1
-    """Writers in flight at each kill; every answer that came is there afterwards."""
-    clients = [org.client(f"host/w{number}") for number in range(4)]
-    org.seal()
-    acknowledged: list[bytes] = []
-    for _ in range(3):
-        stop = threading.Event()
-
-        def work(client: object, stop: threading.Event = stop) -> None:
-            number = 0
-            while not stop.is_set():
-                number += 1
-                try:
-                    signed, _ = client.request(exe=f"/bin/e{time.time_ns()}")  # type: ignore[attr-defined]
-                    if client.post("/v1/requests", {"requests": wire(signed)}).status == 201:  # type: ignore[attr-defined]
-                        acknowledged.append(oid_of(signed))
-                except (OSError, http.client.HTTPException):
-                    return
-
-        threads = [threading.Thread(target=work, args=(client,)) for client in clients]
-        for thread in threads:
-            thread.start()
-        target = len(acknowledged) + 20
-        while len(acknowledged) < target:
-            time.sleep(0.01)
-        org.relay.stop(signal.SIGKILL)
-        stop.set()
-        for thread in threads:
-            thread.join()
-        org.relay.start()
-    connection = apsw.Connection(str(org.relay.data / "stillvault.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    stored = {row[0] for row in connection.execute("SELECT oid FROM requests")}
-    assert connection.execute("PRAGMA integrity_check").get == "ok"
-    connection.close()
-    assert set(acknowledged) <= stored
-    logged = {row["oid"] for row in org.leaves("requested")}
-    assert {b64encode(oid) for oid in stored} == logged, "a row has its leaf and a leaf its row"
-    assert org.relay.command("doctor", "--data", str(org.relay.data)).returncode == 0
 
 
 def test_a_second_relay_on_one_directory_is_refused(relay: RelayProcess) -> None:  # R29
