@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
@@ -75,6 +76,7 @@ class RelayProcess:
         listen = f"127.0.0.1:{self.port}"
         program = [sys.executable, "-m", self.module, "serve", "--data", str(self.data), "--listen", listen]
         self.process = subprocess.Popen(program, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        atexit.register(self.process.kill)  # a test that failed half-way leaves nothing running
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.process.communicate()[1].decode()

@@ -16,9 +16,9 @@ def limited(directory: Path, **limits: int) -> Iterator[Organisation]:
     """An organisation on a relay of the standard profile; a trusted client unless the test is about a new one."""
     settings = {f"limits.{name}": str(value) for name, value in limits.items()}
     relay = RelayProcess(directory / "data", profile="standard", **settings).start()
-    org = Organisation(relay).create()
-    org.person("ben", "approver")
     try:
+        org = Organisation(relay).create()
+        org.person("ben", "approver")
         yield org
     finally:
         assert relay.stop() == 0
