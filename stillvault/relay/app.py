@@ -191,14 +191,11 @@ async def stop(running: Running) -> None:
     """Ends the sweeper, writes what was counted, finishes what waits to be written, folds the log into the database."""
     running.relay.hub.close()
     running.sweeper.cancel()
-    try:
-        await running.sweeper
-    except asyncio.CancelledError:
-        pass
+    await asyncio.wait([running.sweeper])
     try:
         await clean(running.relay, running.relay.clock())
-    except ProblemError as error:
-        running.relay.journal.warning("stop", code=error.code)
+    except Exception as error:  # noqa: BLE001  whatever fails here, the relay ends
+        running.relay.journal.failure("stop", error)
     await running.relay.writer.close()
     running.relay.reader.close()
     os.close(running.lock)

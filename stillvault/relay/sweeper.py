@@ -34,6 +34,8 @@ async def sweep(relay: Relay) -> None:
                 await clean(relay, now)
         except ProblemError as error:
             relay.journal.warning("sweep", code=error.code)
+        except Exception as error:  # noqa: BLE001  a round that failed must not be the last one
+            relay.journal.failure("sweep", error)
 
 
 def expire(tx: Transaction, now: int) -> None:

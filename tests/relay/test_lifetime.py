@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,15 @@ def test_sigterm_ends_streams_and_long_polls(org: Organisation) -> None:  # R17
     for one in open_ones:
         one.close()
     assert not (org.relay.data / "stillvault.db-wal").exists(), "the log was folded"
+
+
+def test_sigterm_ends_a_relay_whose_directory_is_gone(relay: RelayProcess) -> None:
+    """Whatever fails on the way out, it ends."""
+    assert relay.call("GET", "/livez").status == 200
+    relay.data.rename(relay.data.with_name("moved"))
+    shutil.rmtree(relay.data.with_name("moved"))
+    time.sleep(1.5)  # the sweeper meets it
+    assert relay.stop() in (0, 1)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
