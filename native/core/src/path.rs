@@ -4,7 +4,6 @@
 //! does not match `prefix` itself, or `**`. One pattern wins over another by [`rank`]: exact, then the longer prefix, then `**`.
 
 use crate::error::{Code, Refusal, Result};
-use crate::objects::Policy;
 
 /// Bytes of a path.
 pub const MAX_PATH: usize = 200;
@@ -57,17 +56,6 @@ pub fn rank(pattern: &str, path: &str) -> Option<usize> {
         return below.then_some(prefix.len());
     }
     (pattern == path).then_some(usize::MAX)
-}
-
-/// The policy whose pattern covers `path` most closely.
-///
-/// # Errors
-/// `path` where `path` is none, `no-policy` where no pattern covers it.
-pub fn select<'a>(policies: &'a [Policy], path: &str) -> Result<&'a Policy> {
-    check_path(path)?;
-    let ranked = policies.iter().flat_map(|policy| policy.matches.iter().map(move |pattern| (rank(pattern, path), policy)));
-    let best = ranked.filter(|(rank, _)| rank.is_some()).max_by_key(|(rank, _)| *rank);
-    best.map(|(_, policy)| policy).ok_or_else(|| Refusal::new(Code::NoPolicy, "no policy covers this path"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
-//! The rules that a roster keeps beyond its form (section 4). A roster that breaks one is refused whole, whoever signed it: a
-//! slip or a hostile admin would otherwise weaken every policy in it.
+//! Which policy a path falls under (section 2), and the rules that a roster keeps beyond its form (section 4).
+//!
+//! A roster that breaks one is refused whole, whoever signed it: a slip or a hostile admin would otherwise weaken every policy
+//! in it.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
 use crate::error::{Code, Refusal, Result};
 use crate::objects::{Device, Policy, RECOVERY, Role, Roster, Tier};
+use crate::path::{check_path, rank};
 
 /// Seconds: the ceiling of a lease window.
 pub const MAX_WINDOW: u64 = 28_800;
@@ -13,6 +16,17 @@ pub const MAX_WINDOW: u64 = 28_800;
 pub const MAX_TTL: u64 = 3_600;
 /// People of a policy, and keys of a recovery group: an index has seven bits.
 pub const MAX_PEOPLE: usize = 127;
+
+/// The policy whose pattern covers `path` most closely.
+///
+/// # Errors
+/// `path` where `path` is none, `no-policy` where no pattern covers it.
+pub fn select<'a>(policies: &'a [Policy], path: &str) -> Result<&'a Policy> {
+    check_path(path)?;
+    let ranked = policies.iter().flat_map(|policy| policy.matches.iter().map(move |pattern| (rank(pattern, path), policy)));
+    let best = ranked.filter(|(rank, _)| rank.is_some()).max_by_key(|(rank, _)| *rank);
+    best.map(|(_, policy)| policy).ok_or_else(|| Refusal::new(Code::NoPolicy, "no policy covers this path"))
+}
 
 fn invalid(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::RosterInvalid, why)

@@ -7,13 +7,13 @@
 //!
 //! Left to the caller: storing `seen` **before** using the result, and looking at [`Trust::expires`] again before long waits.
 
+use crate::encoding;
 use crate::encoding::{Oid, Pair, Value};
 use crate::error::{Code, Refusal, Result};
 use crate::keys::Key;
 use crate::objects::{self, ClientCert, Decision, Device, Payload, Person, Policy, Quorum, Role, Root, Roster, Verdict};
-use crate::roster::check_roster;
+use crate::roster::{check_roster, select};
 use crate::signed::{Signed, Verified};
-use crate::{encoding, path};
 
 /// Seconds by which another machine's clock may be ahead of ours.
 pub const SKEW: u64 = 300;
@@ -178,7 +178,7 @@ impl Trust {
     /// # Errors
     /// `path` or `no-policy`.
     pub fn policy(&self, path: &str) -> Result<&Policy> {
-        path::select(&self.roster.policies, path)
+        select(&self.roster.policies, path)
     }
 
     /// A rostered person and a device of theirs, whatever its dates.

@@ -7,7 +7,7 @@ use crate::keys::Key;
 use crate::objects::{self, Policy};
 use crate::path;
 use crate::signed::Signed;
-use crate::{enrol, text as strings};
+use crate::{enrol, roster, text as strings};
 
 /// Runs one of these operations; `None` where `op` is none of them.
 pub(super) fn run(op: &str, input: &Value) -> Option<Result<Value>> {
@@ -96,7 +96,7 @@ fn matches(input: &Value) -> Result<Value> {
 
 fn select(input: &Value) -> Result<Value> {
     let policies = items(input, "policies")?.iter().cloned().map(Policy::from_value).collect::<Result<Vec<_>>>()?;
-    let policy = path::select(&policies, text(input, "path")?)?;
+    let policy = roster::select(&policies, text(input, "path")?)?;
     Ok(object([("policy", Value::text(&policy.id))]))
 }
 
