@@ -15,7 +15,7 @@ from stillvault.approver import keyfile
 from stillvault.crypto.private import KemKey, SigningKey, harden_process
 from stillvault.crypto.public import Trust, b64decode
 from stillvault.protocol import messages
-from stillvault.protocol.errors import Refused, StillvaultError, Usage
+from stillvault.protocol.errors import Refused, Usage
 from stillvault.protocol.messages import Message
 from stillvault.transport.home import Home, Organisation, Person
 from stillvault.transport.http import Relay, RelayRefused
@@ -27,7 +27,6 @@ T = TypeVar("T")
 DEVICE_KEY = "keys/device.key"
 DENY_KEY = "keys/deny.key"
 ROOT_KEY = "keys/root.key"
-SKEW = 120  # seconds that two clocks may differ without a word
 
 
 @dataclass(frozen=True)
@@ -129,15 +128,10 @@ class Account:
 
     @contextlib.contextmanager
     def _naming_the_clock(self) -> Iterator[None]:
-        """Where a check or a sign-in fails and the two clocks differ, the error says so: it is the likely reason (A25)."""
         try:
             yield
         except (Refused, RelayRefused) as error:
-            with contextlib.suppress(StillvaultError):
-                theirs = self.relay.clock()
-                if theirs is not None and abs(apart := self.clock() - theirs) > SKEW:
-                    word = "ahead of" if apart > 0 else "behind"
-                    error.remedy = f"this clock is {abs(apart)} seconds {word} the relay's: set both (NTP), then try again"
+            self.relay.name_the_clock(error, self.clock())
             raise
 
     def close(self) -> None:

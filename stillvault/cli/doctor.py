@@ -16,8 +16,6 @@ from stillvault.cli.base import Verb, emit, home, now, table
 from stillvault.protocol.errors import StillvaultError
 from stillvault.transport.home import Home
 
-SKEW = 120  # seconds that two clocks may differ without a word
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -55,7 +53,7 @@ def _files(here: Home) -> Iterator[Finding]:
 
 
 def _relay(here: Home) -> Iterator[Finding]:
-    from stillvault.transport.http import Relay, fingerprint_of
+    from stillvault.transport.http import SKEW, Relay, fingerprint_of
 
     organisation = here.organisation()
     if fingerprint_of(here.ca()) != organisation.fingerprint:

@@ -29,7 +29,7 @@ from stillvault.client.standing import Standing
 from stillvault.crypto.leases import is_interpreter
 from stillvault.crypto.public import b64decode
 from stillvault.protocol.cards import card_id
-from stillvault.protocol.errors import Expired, Failed, Refused
+from stillvault.protocol.errors import Expired, Failed, Forbidden, Refused, StillvaultError
 from stillvault.protocol.messages import Event, Events
 from stillvault.protocol.objects import Policy
 
@@ -104,7 +104,13 @@ class Broker:
         return None if number is None else (number, scope)
 
     def _route(self, path: str, call: frames.Get) -> tuple[Client, Policy]:
-        return self._standing.route(path, "" if call.client is msgspec.UNSET else call.client)
+        try:
+            return self._standing.route(path, "" if call.client is msgspec.UNSET else call.client)
+        except Forbidden:
+            # Without a newer roster than that, what keeps us from one is the reason to be told.
+            if (reason := self._requester.turned_away()) is not None:
+                raise reason from None
+            raise
 
     def _scope(self, identity: Identity, scope: str) -> tuple[str, bytes]:
         return flow.lease_key(identity, scope, interpreter=is_interpreter(identity.exe.path))
@@ -219,15 +225,16 @@ class Broker:
         # The caller is looked at before anything is written, and after: a difference is a refusal, and makes no lease.
         connection.caller.check()
         values, releases = [], []
-        for path, end, one in zip(call.refs, ends, found, strict=True):
-            if isinstance(one, Pending):
-                values.append(self._write_release(path, end, one))
-                releases.append(one)
-            else:
-                values.append(self._write_lease(path, end, one, identity, now))
         try:
+            for path, end, one in zip(call.refs, ends, found, strict=True):
+                if isinstance(one, Pending):
+                    values.append(self._write_release(path, end, one))
+                    releases.append(one)
+                else:
+                    values.append(self._write_lease(path, end, one, identity, now))
             connection.caller.check(image=False)
-        except Refused as error:
+        except StillvaultError as error:
+            # What was written has left, whatever became of the rest: its receipt says so.
             for pending in releases:
                 self._requester.close(pending, "delivered", error)
             raise

@@ -159,7 +159,7 @@ class Links:
             if subject not in self._requester.links:
                 link = Link(subject, self._standing.identities, self._store, self._line, on_trust=self._in_loop(self._trust),
                             on_up=self._in_loop(self._up), on_events=self._in_loop(self._events),
-                            on_refused=self._in_loop(self._refused))
+                            on_refused=self._in_loop(self._refused), on_down=self._in_loop(self._down))
                 self._requester.links[subject] = link
                 link.start()
 
@@ -202,6 +202,10 @@ class Links:
         self._requester.look_at_all(subject)
         self._requester.check_leases(subject, self._book)
         self._requester.report_uses(self._book)
+
+    def _down(self, error: StillvaultError) -> None:
+        if self._standing.trust is None:
+            self._standing.missing = error  # callers are told why there is no roster
 
     def _refused(self, subject: str) -> None:
         ended = self._book.end(lambda lease: lease.client.subject == subject)

@@ -25,7 +25,7 @@ import msgspec
 
 from stillvault.client.identities import Identities
 from stillvault.crypto.public import Trust, b64encode, oid_of
-from stillvault.protocol.errors import StillvaultError, Unavailable
+from stillvault.protocol.errors import Refused, StillvaultError, Unavailable
 from stillvault.protocol.messages import Events, Message, NewRequests, RequestState, RequestStates, SignedList
 from stillvault.transport.http import Relay, RelayRefused
 from stillvault.transport.session import sign_in
@@ -78,7 +78,7 @@ class Link:
 
     def __init__(self, subject: str, identities: Identities, store: TrustStore, line: Line, *, on_trust: Callable[[Trust], None],
                  on_up: Callable[[str], None], on_events: Callable[[str, Events], None],
-                 on_refused: Callable[[str], None]) -> None:
+                 on_refused: Callable[[str], None], on_down: Callable[[StillvaultError], None]) -> None:
         self.subject = subject
         self.up = False  # the line stood when last looked at
         self.error: StillvaultError = Unavailable("unreachable", "the relay has not been reached yet", "check that it runs")
@@ -87,6 +87,7 @@ class Link:
         self._store = store
         self._line = line
         self._on_trust, self._on_up, self._on_events, self._on_refused = on_trust, on_up, on_events, on_refused
+        self._on_down = on_down
         self._refusals = 0
         self._session = threading.Lock()
         self._token, self._token_ends, self._cursor = "", 0.0, -1
@@ -190,8 +191,12 @@ class Link:
                 return self._token
             cert = self._identities.cert(self.subject)
             key = self._identities.key(self.subject)
-            session = sign_in(relay, lambda payload: key.sign("login", payload), org=self._store.pin,
-                              client=b64encode(oid_of(cert)), now=int(time.time()))
+            try:
+                session = sign_in(relay, lambda payload: key.sign("login", payload), org=self._store.pin,
+                                  client=b64encode(oid_of(cert)), now=int(time.time()))
+            except RelayRefused as error:
+                relay.name_the_clock(error, int(time.time()))
+                raise
             self._token, self._token_ends = session.token, session.expires
             if self._cursor < 0 or session.cursor < self._cursor:  # first, or the relay was set back: its feed begins anew
                 self._cursor = session.cursor
@@ -221,7 +226,10 @@ class Link:
             except StillvaultError as error:
                 if self.up:
                     log.warning("the line of %s to the relay broke: %s", self.subject, error.code)
+                if isinstance(error, Refused):
+                    relay.name_the_clock(error, int(time.time()))
                 self.error = error
+                self._on_down(error)
                 self._count_refusals(error)
             except Exception as error:
                 log.exception("the line of %s to the relay failed", self.subject)

@@ -65,6 +65,12 @@ class Requester:
         """Every request that waits."""
         return list(self._by_oid.values())
 
+    def turned_away(self) -> StillvaultError | None:
+        """Why the relay, which answers, gives us no roster: a wrong clock, say. None when a line stands or it is out of reach."""
+        if any(link.up for link in self.links.values()):
+            return None
+        return next((link.error for link in self.links.values() if isinstance(link.error, (Refused, RelayRefused))), None)
+
     def code(self, pending: Pending) -> str:
         """The six digits that the command line shows."""
         return request_code(pending.oid)

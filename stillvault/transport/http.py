@@ -35,7 +35,9 @@ T = TypeVar("T")
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of one answer
 MAX_CA = 64 * 1024  # bytes of /ca.pem
 MAX_EVENT = 64 * 1024  # bytes of one line of the event stream
+SKEW = 120  # seconds that two clocks may differ without a word
 STREAM_SILENCE = 20.0  # seconds: four missed heartbeats end a stream
+OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -106,6 +108,9 @@ def fetch_ca(url: str, fingerprint: str, *, timeout: float = 10) -> bytes:
 
 def unreachable(url: str, error: Exception) -> StillvaultError:
     """The error for a connection that failed, by its cause."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in OUT_OF_DATE:
+        return Refused("tls", f"the certificate of {origin_of(url)} is out of date by this machine's clock",
+                       "set the clock (NTP); if it is right, the relay must renew its certificate: restart it")
     if isinstance(error, ssl.SSLCertVerificationError):
         return Refused("tls", f"the certificate of {origin_of(url)} is not one of the pinned CA",
                        "if the relay got a new CA, pin it again by joining anew; otherwise someone is in between")
@@ -204,6 +209,16 @@ class Relay:
             return None if found is None else int(parsedate_to_datetime(found).timestamp())
         except ValueError:
             return None
+
+    def name_the_clock(self, error: StillvaultError, now: int) -> None:
+        """Where a check or a sign-in failed and the clocks differ, the remedy says so: it is the likely reason (A25)."""
+        try:
+            theirs = self.clock()
+        except StillvaultError:
+            return
+        if theirs is not None and abs(apart := now - theirs) > SKEW:
+            word = "ahead of" if apart > 0 else "behind"
+            error.remedy = f"this clock is {abs(apart)} seconds {word} the relay's: set both (NTP), then try again"
 
     def close(self) -> None:
         """Ends the kept connection. The object can be used again."""
