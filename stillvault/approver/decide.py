@@ -120,7 +120,7 @@ def _send(account: Account, signed: bytes, body: messages.Decide) -> Outcome:
             answer = account.call("POST", "/v1/decisions", body, returns=messages.Decided)
             break
         except RelayRefused as error:
-            if error.status in (404, 409, 410):
+            if error.status in (404, 409, 410) or error.code == "expired":
                 raise Failed("already-decided", "the card was decided, cancelled or expired elsewhere",
                              "see `stillvault audit tail`") from None
             raise
