@@ -30,7 +30,7 @@ from stillvault.admin.publish import (
 from stillvault.approver import keyfile
 from stillvault.approver.account import DENY_KEY, DEVICE_KEY, ROOT_KEY, Account
 from stillvault.crypto.private import KemKey, SigningKey
-from stillvault.crypto.public import Trust, b64encode, oid_of, payload_of
+from stillvault.crypto.public import Cert, Trust, b64encode, oid_of, payload_of
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused, StillvaultError, Unavailable, Usage
 from stillvault.protocol.objects import (
@@ -217,10 +217,19 @@ def rotate(account: Account, admins: list[Any], edit: rosters.Edit) -> Trust:
                                         admin=Signers(keys=admins, threshold=root.admin.threshold))
     signed = root_key.sign("root", canonical(following))
     gone = {one.public for one in root.admin.keys} - {one.public for one in admins}
-    # Certificates by an administrator who leaves lose their threshold: the same content, signed anew, keeps its oid.
-    certs = [own.sign("client-cert", payload_of("client-cert", bytes(one.cert)))
-             for one in all_clients(account) if not one.revoked and _in_date(one, now)] if gone else []
+    # Certificates by an administrator who leaves lose their threshold: the same content, signed anew, keeps its oid. Only what
+    # verifies under the root that still stands is signed: the list is the relay's, and a forged row would become a true one.
+    # Nor what the roster that comes with it revokes.
+    revoked = edit(roster_of(trust)).revoked
+    certs = [own.sign("client-cert", cert.payload) for cert in _standing(account, trust, now)
+             if b64encode(cert.oid) not in revoked] if gone else []
     return publish_root(account, signed, oid_of(signed), edit, admin=own, certs=certs)
+
+
+def _standing(account: Account, trust: Trust, now: int) -> list[Cert]:
+    """The certificates in date, each verified. Raises `Refused` where the relay lists one that no administrator signed."""
+    listed = [one for one in all_clients(account) if not one.revoked and _in_date(one, now)]
+    return [trust.verify_cert(bytes(one.cert), now) for one in listed]
 
 
 def _in_date(client: messages.Client, now: int) -> bool:
@@ -236,10 +245,7 @@ def renew(account: Account) -> dict[str, Any]:
     before = roster_of(trust)
     certs = []
     renewed = []
-    for one in all_clients(account):
-        if one.revoked:
-            continue
-        cert = trust.verify_cert(bytes(one.cert), now)  # what does not verify is not renewed
+    for cert in _standing(account, trust, now):
         if cert.expires < now + rosters.CERT_LIFE // 2:
             old = msgspec.json.decode(cert.payload, type=ClientCert)
             certs.append(sign_cert(account.home, own, msgspec.structs.replace(old, issued=now, expires=now + rosters.CERT_LIFE)))

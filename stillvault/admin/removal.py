@@ -18,7 +18,7 @@ from stillvault.admin.organisation import rotate
 from stillvault.admin.publish import admin_key, certs_of, publish, root_of, roster_of
 from stillvault.approver.account import Account
 from stillvault.crypto.public import Trust
-from stillvault.protocol.errors import Expired, Forbidden, Usage
+from stillvault.protocol.errors import Expired, Forbidden, Refused, Usage
 from stillvault.protocol.objects import Roster
 from stillvault.protocol.objects import Secret as SecretPayload
 
@@ -49,6 +49,8 @@ def remove(account: Account, person: str, device: str, say: resealing.Say) -> di
         record = _begin(account, trust, person, device, say)
     else:
         say(f"resuming the removal of {person}")
+        if not _is_retired(roster_of(trust), person, device, account.clock()):
+            _retire(account, trust, person, device)  # (b) never reached the relay: without it, (c) would seal for them again
     record = _reseal(account, record, say)
     trust = publish(account, rosters.dropped(person, device, record.floors))  # (d)
     account.home.remove(RECORD)
@@ -105,6 +107,13 @@ def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
     rotate(account, staying, edit)
 
 
+def _is_retired(roster: Roster, person: str, device: str, now: int) -> bool:
+    """Whether the roster has step (b) behind it, or all of the removal."""
+    standing = [one for each in roster.people if each.id == person for one in each.devices
+                if device in ("", one.id) and now < one.expires]
+    return not standing and (bool(device) or not any(person in policy.people for policy in roster.policies))
+
+
 def _check_policies(roster: Roster, person: str, device: str) -> list[str]:
     """(a), for the policies: raises where one is blocked, returns the warnings."""
     warnings = []
@@ -157,6 +166,10 @@ def _reseal(account: Account, record: Removal, say: resealing.Say) -> Removal:
     floors += [(one["path"], one["version"], one["revision"]) for one in sealed]
     record = msgspec.structs.replace(record, floors=floors)
     account.home.write(RECORD, record)
+    # The list is the relay's: a secret that it stops showing would stay openable by whoever leaves, and without a floor.
+    if hidden := sorted(set(record.paths) - {path for path, _, _ in floors} - {one["path"] for one in left}):
+        raise Refused("version", f"the relay does not show {hidden[0]} any more, which must be sealed again",
+                      "the relay went back or hides it: the removal waits; ask whoever runs it, then run the same command again")
     if left:
         names = ", ".join(f"{one['path']} ({one['state']})" for one in left)
         raise Expired("reseal", f"not sealed again yet: {names}", "run the same command again: it goes on where it stopped")
