@@ -86,13 +86,13 @@ def asked(town: Town, hunt: Hunt, host: str, path: str, daemon: int, log: str) -
 
 def used(town: Town, hunt: Hunt, host: str, path: str) -> None:
     """A child that was given the value in its environment has it there; nobody else has."""
-    run = town.asker(host, "run", "--env", f"GIVEN=sv://{path}", "--", "sh", "-c", "echo ready; exec sleep 600",
+    run = town.asker(host, "run", "--env", f"GIVEN=sv://{path}", "--", "sh", "-c", "echo $$; exec sleep 600",
                      start_new_session=True)
-    assert read_line(run) == b"ready\n"
-    children = [pid for pid in in_arguments(hunt.canary) if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"]
-    assert len(children) == 1, "the scan sees the one process that was given it"
-    assert in_arguments(hunt.canary) == children
-    os.kill(children[0], signal.SIGKILL)
+    child = int(read_line(run))
+    while Path(f"/proc/{child}/comm").read_text() != "sleep\n":
+        time.sleep(0.01)
+    assert in_arguments(hunt.canary) == [child], "the scan sees the one process that was given it"
+    os.kill(child, signal.SIGKILL)
     run.communicate(timeout=PATIENCE)
 
 
