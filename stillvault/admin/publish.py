@@ -20,7 +20,8 @@ from stillvault.protocol.objects import ClientCert, Key, Root, Roster, canonical
 from stillvault.transport.home import Home
 from stillvault.transport.http import RelayRefused
 
-ATTEMPTS = 3
+ATTEMPTS = 6
+OVERTAKEN = ("conflict", "fork", "rollback")  # how the relay says that another roster came first
 ISSUED = "issued.json"
 
 
@@ -64,7 +65,7 @@ def publish(account: Account, edit: Edit, *, certs: Sequence[bytes] = (), enrol:
         try:
             account.call("POST", "/v1/roster", body, returns=messages.Trust)
         except RelayRefused as error:
-            if error.status != 409 or error.code != "conflict" or attempt == ATTEMPTS - 1:
+            if error.code not in OVERTAKEN or attempt == ATTEMPTS - 1:
                 raise
             continue
         break
@@ -116,6 +117,11 @@ def certs_of(account: Account, subject: str, host: str = "") -> list[str]:
         if cert.subject == subject and host in ("", cert.host):
             found.add(b64encode(oid_of(bytes(one.cert))))
     return sorted(found - set(trust.revoked))
+
+
+def lift_freezes(account: Account, subject: str) -> int:
+    """Ends what approvers' freezes put on a client, at the relay. Returns how many there were."""
+    return account.call("POST", "/v1/holds/lift", messages.Lift(subject), returns=messages.Lifted).count
 
 
 def new_cert(org: bytes, subject: str, host: str, key: Key, scopes: Sequence[str], grade: str, now: int) -> ClientCert:

@@ -228,7 +228,7 @@ def without_holds(holds: Sequence[Hold]) -> Edit:
     def edit(roster: Roster) -> Roster:
         left = _other_holds(roster, holds)
         if len(left) == len(roster.holds):
-            raise Usage("no-hold", "nothing is held by that name in the roster", "a freeze by an approver ends by itself")
+            raise Usage("no-hold", "nothing is held by that name", "see `stillvault org show`")
         return msgspec.structs.replace(roster, holds=left)
     return edit
 

@@ -18,7 +18,7 @@ MAX_HOLD = 365 * 86400  # seconds
 def hold(target: str, length: int | None, lift: bool) -> None:
     """Stop all releases to a client (host/db-1, agent/claude) or of a path or pattern (prod/**)."""
     from stillvault.admin import roster as rosters
-    from stillvault.admin.publish import all_clients, publish
+    from stillvault.admin.publish import all_clients, lift_freezes, publish, roster_of
     from stillvault.approver.screen import moment
     from stillvault.cli.account import open_account
     from stillvault.protocol.objects import Hold
@@ -33,7 +33,11 @@ def hold(target: str, length: int | None, lift: bool) -> None:
     if not target.endswith("**"):
         # An exact name may be a client or a path. Both are held: which of them exists is the relay's word alone.
         holds.append(Hold(until=until, subject=target))
-    trust = publish(account, rosters.without_holds(holds) if lift else rosters.with_holds(holds))
+    trust = account.trust()
+    # An approver's freeze is a hold of the relay's: an administrator's word ends it too.
+    thawed = lift_freezes(account, target) if lift and not target.endswith("**") else 0
+    if not lift or not thawed or any(target in (one.subject, one.match) for one in roster_of(trust).holds):
+        trust = publish(account, rosters.without_holds(holds) if lift else rosters.with_holds(holds))
     what = "client" if target in {_subject(bytes(one.cert)) for one in all_clients(account)} else "pattern"
     emit({"target": target, "kind": what, "roster_version": trust.pair[1], **({} if lift else {"until": until})},
          f"{what} {target} is free again" if lift else f"{what} {target} is held until {moment(until)}")

@@ -143,6 +143,18 @@ class Challenge(Message):
     ct: str
 
 
+class Lift(Message):
+    """POST /v1/holds/lift: an administrator ends what freezes put on this client."""
+
+    subject: str
+
+
+class Lifted(Message):
+    """How many holds ended."""
+
+    count: int
+
+
 class Proof(Message):
     """POST /v1/enrol/proof, bearer: the ticket. The opened challenge."""
 

@@ -48,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/login",                      Rule.ANYONE,    organisation.login,         m.Login,        m.Session, 201),
     Route("POST", "/v1/logout",                     Rule.SESSION,   organisation.logout,        m.Nothing,      m.Nothing),
     Route("POST", "/v1/roster",                     Rule.ADMIN,     organisation.publish,       m.Publish,      m.Trust),
+    Route("POST", "/v1/holds/lift",                 Rule.ADMIN,     organisation.lift,          m.Lift,         m.Lifted),
     # enrolment
     Route("GET",  "/v1/invites",                    Rule.ADMIN,     organisation.invites,       None,           m.Invites),
     Route("POST", "/v1/invites",                    Rule.ADMIN,     organisation.invite,        m.NewInvite,    m.Nothing, 201),

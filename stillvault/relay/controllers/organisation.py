@@ -6,7 +6,7 @@ from stillvault.crypto import public
 from stillvault.protocol import messages
 from stillvault.relay.context import Call
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.services import enrolment, founding, sealing, sign_in
+from stillvault.relay.services import enrolment, founding, limits, sealing, sign_in
 
 NOTHING = messages.Nothing()
 
@@ -73,6 +73,10 @@ async def challenge(call: Call, body: messages.Challenge) -> messages.Nothing:
 async def cancel_invite(call: Call, _body: messages.Nothing) -> messages.Nothing:
     await enrolment.cancel(call)
     return NOTHING
+
+
+async def lift(call: Call, body: messages.Lift) -> messages.Lifted:
+    return messages.Lifted(await limits.lift(call, body.subject))
 
 
 async def join(call: Call, body: messages.Enrol) -> messages.Enrolled:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stillvault.crypto import public
 from stillvault.protocol.errors import RateLimited
+from stillvault.relay.context import Call
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.settings import Limits
 from stillvault.relay.store import limits as store
@@ -104,3 +106,16 @@ def freeze_after_denials(tx: Transaction, limits: Limits, key: bytes, subject: s
         return False
     store.add_hold(tx.connection, subject, now + limits.freeze_seconds, None)
     return True
+
+
+async def lift(call: Call, subject: str) -> int:
+    """Ends what freezes put on a client: the word of an administrator (P4). Holds of the roster end with a roster."""
+    public.check_path(subject)
+
+    def change(tx: Transaction) -> int:
+        count = store.lift_holds(tx.connection, subject, call.now)
+        if count:
+            tx.leaf("config", call.who.actor, call.now, outcome=f"freeze lifted: {subject}")
+        return count
+
+    return await call.relay.writer.write(change)

@@ -99,5 +99,6 @@ def _cancel(tx: Transaction, row: StoredRequest, oid: bytes, _payload: bytes, no
 def _use(tx: Transaction, row: StoredRequest, oid: bytes, payload: bytes, now: int) -> None:
     for one in read(Use, payload).by:
         tx.leaf(
-            "lease-used", row.subject, now, oid=oid, request=row.oid, secret=row.path, uid=one.uid, exe=one.exe, count=one.count
+            "lease-used", row.subject, now, oid=oid, request=row.oid, secret=row.path, host=row.host, uid=one.uid, exe=one.exe,
+            count=one.count,
         )

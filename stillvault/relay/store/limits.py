@@ -91,6 +91,12 @@ def held_until(db: Connection, subject: str, now: int) -> int:
     return until or 0
 
 
+def lift_holds(db: Connection, subject: str, now: int) -> int:
+    """Ends the holds on a subject. Returns how many there were."""
+    db.execute("DELETE FROM holds WHERE subject = ? AND until > ?", (subject, now))
+    return db.changes()
+
+
 def sweep(db: Connection, before: int, now: int) -> None:
     for table in ("cards", "asks", "denials"):
         db.execute(f"DELETE FROM {table} WHERE at < ?", (before,))  # noqa: S608  constant names
