@@ -44,15 +44,31 @@ def _guarded(command: F) -> F:
     return run  # type: ignore[return-value]
 
 
-_data = click.option("--data", metavar="DIR", help="The data directory, mode 0700. Also STILLVAULT_RELAY_DATA.")
-_format = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the result.")
+def _kept(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The common options are taken before and after each verb: the last one said counts."""
+    if value is not None:
+        context.meta[str(parameter.name)] = value
+    found: str | None = context.meta.get(str(parameter.name))
+    return found
 
 
-def _show(form: str, text: str, **facts: Any) -> None:
+_data = click.option("--data", metavar="DIR", callback=_kept, help="The data directory, mode 0700. Also STILLVAULT_RELAY_DATA.")
+
+
+def _format(command: F) -> F:
+    """`--format` and `--no-input`; nothing here ever asks anything."""
+    command = click.option("--no-input", is_flag=True, expose_value=False, help="Never ask anything: so it is always.")(command)
+    return click.option("--format", "form", type=click.Choice(["text", "json"]), expose_value=False, callback=_kept,
+                        help="How to print the result: text (default) or json.")(command)
+
+
+def _show(text: str, **facts: Any) -> None:
+    form = click.get_current_context().meta.get("form", "text")
     click.echo(json.dumps({"v": 1, **facts}) if form == "json" else text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@_format
 @click.version_option(package_name="stillvault", prog_name="stillvault-relay")
 def main() -> None:
     """The Stillvault relay: it keeps what it cannot read, and asks people for it."""
@@ -66,6 +82,7 @@ def main() -> None:
 )
 @click.option("--tls-cert", metavar="FILE", help="Your own certificate chain, instead of the internal CA.")
 @click.option("--tls-key", metavar="FILE", help="Its key, mode 0600.")
+@_format
 @_guarded
 def serve(data: str | None, listen: str | None, public_url: str | None, tls_cert: str | None, tls_key: str | None) -> None:
     """Run the relay until SIGTERM. Prints one JSON line on stdout when it is ready."""
@@ -113,12 +130,12 @@ async def _serve(settings: Settings) -> None:
 @_data
 @_format
 @_guarded
-def setup_url(data: str | None, form: str) -> None:
+def setup_url(data: str | None) -> None:
     """Print the URL to create the organisation with: single use, 30 minutes, only while there is none."""
     from stillvault.relay.app import new_setup_token
 
     url = new_setup_token(_settings(data=data))
-    _show(form, url, url=url)
+    _show(url, url=url)
 
 
 @main.command()
@@ -126,7 +143,7 @@ def setup_url(data: str | None, form: str) -> None:
 @click.option("--tls-cert", metavar="FILE", help="Your own certificate chain: its last certificate counts.")
 @_format
 @_guarded
-def fingerprint(data: str | None, tls_cert: str | None, form: str) -> None:
+def fingerprint(data: str | None, tls_cert: str | None) -> None:
     """Print the fingerprint that clients compare before they trust the relay's certificate."""
     from stillvault.relay import tls
 
@@ -134,13 +151,13 @@ def fingerprint(data: str | None, tls_cert: str | None, form: str) -> None:
     settings = _settings(data=data, tls_cert=tls_cert, tls_key=tls_cert)
     chain = Path(settings.tls_cert) if settings.tls_cert else settings.directory / "tls" / "ca.pem"
     text = tls.fingerprint(tls.trust_anchor(chain))
-    _show(form, text, fingerprint=text)
+    _show(text, fingerprint=text)
 
 
 @main.command()
 @click.option("--url", required=True, metavar="URL", help="The relay's URL.")
 @_format
-def health(url: str, form: str) -> None:
+def health(url: str) -> None:
     """Exit 0 when the relay is ready. Sends nothing secret and believes nothing, so it does not verify the certificate."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
@@ -156,7 +173,7 @@ def health(url: str, form: str) -> None:
     if not ready:
         click.echo("stillvault-relay: not ready. Look at the relay's log on stderr.", err=True)
         sys.exit(EXIT_UNAVAILABLE)
-    _show(form, "ready", ready=True)
+    _show("ready", ready=True)
 
 
 @main.command()
@@ -164,12 +181,12 @@ def health(url: str, form: str) -> None:
 @_format
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_guarded
-def backup(data: str | None, form: str, file: Path) -> None:
+def backup(data: str | None, file: Path) -> None:
     """Write a consistent backup to FILE; the relay may run. It holds the relay's TLS and log keys, and no secret value."""
     from stillvault.relay.backup import backup as write
 
     write(_settings(data=data), file)
-    _show(form, f"backed up to {file}", file=str(file))
+    _show(f"backed up to {file}", file=str(file))
 
 
 @main.command()
@@ -177,25 +194,25 @@ def backup(data: str | None, form: str, file: Path) -> None:
 @_format
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_guarded
-def restore(data: str | None, form: str, file: Path) -> None:
+def restore(data: str | None, file: Path) -> None:
     """Put a backup into an empty data directory. Everybody signs in anew; devices notice if it is older than what they saw."""
     from stillvault.relay.backup import restore as unpack
 
     unpack(_settings(data=data), file)
-    _show(form, f"restored from {file}", file=str(file))
+    _show(f"restored from {file}", file=str(file))
 
 
 @main.command()
 @_data
 @_format
 @_guarded
-def doctor(data: str | None, form: str) -> None:
+def doctor(data: str | None) -> None:
     """Look at directory, database, log, certificate and disk; say what is wrong and what to do. Exit 1 when anything is."""
     from stillvault.relay.backup import doctor as look
 
     found = [{"check": name, "ok": well, "found": text} for name, well, text in look(_settings(data=data))]
     lines = "\n".join(f"{'ok  ' if one['ok'] else 'FAIL'} {one['check']}: {one['found']}" for one in found)
-    _show(form, lines, checks=found)
+    _show(lines, checks=found)
     if not all(one["ok"] for one in found):
         sys.exit(EXIT_ERROR)
 
@@ -205,36 +222,36 @@ def doctor(data: str | None, form: str) -> None:
 @_format
 @click.pass_context
 @_guarded
-def config(context: click.Context, data: str | None, form: str) -> None:
+def config(context: click.Context, data: str | None) -> None:
     """Check the settings, or show those that count: flags > STILLVAULT_RELAY_* > DIR/config.toml > defaults."""
-    context.obj = (data, form)
     if context.invoked_subcommand is None:
-        _check(data, form)
+        _check(data)
 
 
-def _check(data: str | None, form: str) -> None:
+def _check(data: str | None) -> None:
     _settings(data=data)
-    _show(form, "the settings are good", ok=True)
+    _show("the settings are good", ok=True)
 
 
 @config.command()
-@click.pass_obj
+@_data
+@_format
 @_guarded
-def check(given: tuple[str | None, str]) -> None:
+def check(data: str | None) -> None:
     """Exit 0 when every setting is known and in range, else 78 with file, line, rule and fix."""
-    _check(*given)
+    _check(data)
 
 
 @config.command()
-@click.pass_obj
+@_data
+@_format
 @_guarded
-def show(given: tuple[str | None, str]) -> None:
+def show(data: str | None) -> None:
     """Print the settings that count, secrets hidden."""
-    data, form = given
     plain = shown(_settings(data=data))
     limits = plain.pop("limits")
     flat = {**plain, **{f"limits.{name}": value for name, value in limits.items()}}
-    _show(form, "\n".join(f"{name} = {json.dumps(value)}" for name, value in flat.items()), settings={**plain, "limits": limits})
+    _show("\n".join(f"{name} = {json.dumps(value)}" for name, value in flat.items()), settings={**plain, "limits": limits})
 
 
 if __name__ == "__main__":
