@@ -6,8 +6,8 @@ import re
 
 import click
 
-from stillvault.cli.base import Verb, emit, table
-from stillvault.protocol.errors import Usage
+from stillvault.cli.base import Verb, emit, home, table
+from stillvault.protocol.errors import Failed, Usage
 
 NAME = re.compile(r"[0-9a-f]{12}|[A-Za-z0-9_-]{16,64}")
 
@@ -15,10 +15,11 @@ NAME = re.compile(r"[0-9a-f]{12}|[A-Za-z0-9_-]{16,64}")
 @click.command(cls=Verb)
 @click.option("--mine", is_flag=True, help="Those of this account at the local daemon; no home is needed.")
 def requests(mine: bool) -> None:
-    """Requests that are pending."""
-    if mine:
+    """Requests that are pending: the organisation's where the home is a person's, else those of this account at the daemon."""
+    from stillvault.cli.socket import ask, socket_path
+
+    if mine or (not home().exists("person.json") and socket_path().exists()):
         from stillvault.approver.screen import moment
-        from stillvault.cli.socket import ask
 
         own = ask("requests")["requests"]
         rows = [["request", "state", "code", "until", "secrets"]] + [
@@ -45,4 +46,6 @@ def cancel(name: str) -> None:
     if not NAME.fullmatch(name):
         raise Usage("request", "this is no id of a request", "see `stillvault requests --mine`", "ID")
     answer = ask("cancel", id=name)
+    if not answer.get("count"):
+        raise Failed("no-request", "no request of this account waits by that id", "see `stillvault requests --mine`", "ID")
     emit({"cancelled": name, "count": answer.get("count", 0)}, f"cancelled {name}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
@@ -76,6 +77,8 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs one verb. Returns its exit code."""
     try:
+        # The front blocks it until here: an interrupt while the interpreter starts ends like any other.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         code: Any = cli.main(args=arguments, prog_name="stillvault", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else EXIT_OK

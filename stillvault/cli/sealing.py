@@ -60,7 +60,8 @@ def _value(from_file: str) -> Any:
     except Refused as error:
         raise Usage(error.code, "the value is too large: at most 60 KiB", "seal a key and keep the rest elsewhere") from None
     except OSError as error:
-        raise Usage("no-value", f"the value cannot be read: {error.strerror}", "pipe it in, or give --from-file F") from None
+        reason = error.strerror or "it is no file"
+        raise Usage("no-value", f"the value cannot be read: {reason}", "pipe it in, or give --from-file F") from None
 
 
 def _typed(value: Any) -> Any:

@@ -322,6 +322,10 @@ fn topic(line: &mut Line) -> Result<Verb, Fault> {
         Some("inject") => Verb::Help(help::INJECT),
         Some("leases") => Verb::Help(help::LEASES),
         Some("whoami") => Verb::Help(help::WHOAMI),
+        // As a table for programs it comes from the rest of the command line.
+        Some("exit-codes") if line.format == Format::Json => {
+            Verb::Python(["help", "exit-codes", "--format", "json"].map(OsString::from).to_vec())
+        }
         Some("exit-codes") => Verb::Help(help::EXIT_CODES),
         // The rest of the command line explains its own verbs.
         _ => Verb::Python(vec![topic, "--help".into()]),

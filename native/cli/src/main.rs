@@ -48,7 +48,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use args::{Parsed, Verb};
-use fault::{Fault, exit};
+use fault::{Fault, Format, exit};
+use nix::sys::signal::{SigSet, Signal};
 
 fn main() -> ExitCode {
     let parsed = match args::parse(std::env::args_os()) {
@@ -71,6 +72,9 @@ fn serve(parsed: Parsed) -> Result<u8, Fault> {
         Verb::Leases => listing::leases(format),
         Verb::Purge(path) => listing::purge(path.as_ref(), format),
         Verb::Whoami => listing::whoami(format),
+        Verb::Help(text) if format == Format::Json => {
+            text::print(text::json(&serde_json::json!({"v": 1, "help": text}))).map(|()| exit::OK)
+        }
         Verb::Help(text) => text::print(text).map(|()| exit::OK),
         Verb::Python(arguments) => Err(python(arguments)),
     }
@@ -87,6 +91,8 @@ fn python(arguments: Vec<std::ffi::OsString>) -> Fault {
         );
     };
     let sibling = own.with_file_name("stillvault-python");
+    // An interrupt waits until the interpreter can answer it: it unblocks the signal once it has started.
+    let _ = SigSet::from(Signal::SIGINT).thread_block();
     let problem = Command::new(&sibling).args(arguments).exec();
     Fault::failed("front", format!("{} cannot be started: {problem}", sibling.display()), remedy)
 }
