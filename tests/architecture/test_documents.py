@@ -6,6 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
+from stillvault.cli.helping import EXIT_CODES
+from stillvault.cli.main import VERBS
+from stillvault.protocol import errors
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,3 +46,46 @@ def test_the_tests_that_the_threat_model_names_exist() -> None:
     assert len(named) > 30
     places = [ROOT / "native/core/tests" / name[5:] if name.startswith("core/") else ROOT / "tests" / name for name in named]
     assert [str(place) for place in places if not place.is_file()] == []
+
+
+def markdown() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".md"]
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test", "run", "vectors"} <= targets
+    command = re.compile(r"(?:^|`)make ([a-z0-9]+)", re.MULTILINE)
+    named = {(path.name, one) for path in markdown() for one in command.findall(path.read_text())}
+    assert {one for _, one in named} >= {"demo", "test"}
+    assert [one for one in named if one[1] not in targets] == []
+
+
+def test_the_exit_codes_are_one_table() -> None:
+    """The constants, `help exit-codes` of the command line, and that of the front."""
+    constants = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert {code for code, _ in EXIT_CODES} == constants
+    source = (ROOT / "native" / "cli" / "src" / "help.rs").read_text()
+    told = source[source.index("EXIT_CODES: &str") :].partition('";')[0]
+    assert {int(code) for code in re.findall(r"\b(\d{1,3})\b", told)} == constants
+
+
+def test_the_variables_are_documented() -> None:
+    """Those of the relay stand in docs/configuration.md, which has a test of its own."""
+    code = (str(ROOT / "stillvault"), str(ROOT / "native"))
+    sources = [path for path in tracked() if path.suffix in {".py", ".rs"} and str(path).startswith(code)]
+    used = {one for path in sources for one in re.findall(r"(?<!_)STILLVAULT_[A-Z_]+[A-Z]", path.read_text())}
+    used = {one for one in used if not one.startswith("STILLVAULT_RELAY")} - {"STILLVAULT_FRONT"}  # FRONT is for tests alone
+    guide = (ROOT / "docs" / "guides" / "start.md").read_text()
+    assert "STILLVAULT_HOME" in used
+    assert [one for one in sorted(used) if f"`{one}`" not in guide] == []
+
+
+def test_the_verbs_of_the_documents_exist() -> None:
+    """Whatever a document says to type begins with a verb."""
+    missing = []
+    for path in markdown():
+        for verb in re.findall(r"(?:^|`|  )stillvault ([a-z-]+)", path.read_text(), re.MULTILINE):
+            if verb not in VERBS:
+                missing.append((path.name, verb))
+    assert missing == []
