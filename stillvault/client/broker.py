@@ -359,7 +359,7 @@ def bound_to(connection: Connection, scope: str) -> Process | None:
     """The process whose exit ends a lease of that scope."""
     caller = connection.caller
     if scope == "process":
-        return caller.socket_process if caller.fronted and caller.process.pid == 1 else caller.process
+        return caller.socket_process if caller.is_alone() else caller.process
     return caller.leader if scope == "task" else None
 
 

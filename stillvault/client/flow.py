@@ -108,9 +108,12 @@ def lease_key(identity: Identity, scope: str, *, interpreter: bool) -> tuple[str
     """Scope and id under which a lease of this caller stands (section 10).
 
     An interpreter says nothing about the program that it runs, so under `exe` it counts as `process`. A process without a living
-    session leader, unit or container counts as itself: never wider than what the kernel vouches for.
+    session leader, unit or container counts as itself, and so does a front that may be an orphan: never wider than what the
+    kernel vouches for.
     """
     exe = (*identity.exe.key, identity.exe.sha256)
+    if identity.alone:
+        scope = "process"
     if scope == "task" and identity.leader is not None:
         return "task", _scope_id("task", identity.uid, *identity.leader)
     if scope == "exe" and not interpreter:

@@ -268,6 +268,7 @@ class Identity:
     container: str
     process: tuple[int, int, int, tuple[int, ...]]  # pid, start, pidfd inode, image
     leader: tuple[int, int, int] | None  # pid, start, pidfd inode of the session leader, while it lives
+    alone: bool = False  # a front that may be an orphan: `process` is its own
 
 
 @dataclass
@@ -359,12 +360,20 @@ class Caller:
         leader = self._hold_leader(look.session) if place else None
         self.check()
         process = (self.process.pid, look.started, self.process.inode, look.image)
-        if self.fronted and self.process.pid == 1:
-            # Orphans of one account all have init for a parent: such a front stands for itself, so that they share no lease.
+        alone = self.is_alone()
+        if alone:
             own = self._looks[0]
-            process = (self.socket_process.pid, own.started, self.socket_process.inode, own.image)
+            process, leader = (self.socket_process.pid, own.started, self.socket_process.inode, own.image), None
         return Identity(uid=self.uid, user=user_name(self.uid), exe=exe, chain=ancestors, unit=unit, container=container,
-                        process=process, leader=leader)
+                        process=process, leader=leader, alone=alone)
+
+    def is_alone(self) -> bool:
+        """Whether the front may be an orphan: its parent is init, or of another session, as a subreaper is that adopted it.
+
+        Such a parent may never have asked for anything, and all its orphans share it: the front stands for itself and shares no
+        lease.
+        """
+        return self.fronted and (self.process.pid == 1 or self._looks[0].session != self._looks[1].session)
 
     def _hold_leader(self, session: int) -> tuple[int, int, int] | None:
         """The session leader, if it lives; held from now on."""

@@ -73,8 +73,8 @@ class Pending:
 
     @property
     def owner(self) -> Visit | None:
-        """Who a release is delivered to."""
-        return self.visits[0] if self.visits else None
+        """Who a release is delivered to: the first whom the lease to come would cover, never one that waits behind."""
+        return next((visit for visit in self.visits if visit.waits.get(self.path) is self), None)
 
     def ring(self) -> None:
         """Wakes everyone who waits on it."""

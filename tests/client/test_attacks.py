@@ -1,0 +1,102 @@
+"""Attacks by programs of the host on its daemon, each against real processes. What they must not get is in the test's name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+
+from tests.client.caller import contents
+from tests.client.test_daemon import CALLS, ask, audit, call, house, leases, no_leases, released, until  # noqa: F401
+
+ADOPTER = """
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans below become its children
+own = subprocess.run(["stillvault", "read", sys.argv[1]], capture_output=True)
+print("own", own.stdout.decode(), flush=True)
+again = subprocess.run(["stillvault", "read", sys.argv[1], "--wait", "3s"], capture_output=True)
+print("again", again.stdout.decode(), flush=True)
+# A program in a session of its own orphans a front, which the adopter then is the parent of.
+orphan = "import os, time\\nif os.fork(): os._exit(0)\\nos.setsid()\\nwhile os.getppid() != %d: time.sleep(0.01)\\n" % os.getpid()
+orphan += "os.execvp('stillvault', ['stillvault', 'read', '%s', '--wait', '3s'])" % sys.argv[1]
+stranger = subprocess.Popen([sys.executable, "-c", orphan], stdout=subprocess.PIPE)
+print("stranger", stranger.stdout.read().decode(), flush=True)
+"""
+
+
+def test_a_value_that_reached_its_pipe_is_logged_as_delivered(house):  # noqa: F811
+    """Of two values the second cannot be written: the first one left all the same, and the log must say so."""
+    one = call(house)
+    first, second = os.pipe(), os.pipe()
+    for _, writing in (first, second):
+        fcntl.fcntl(writing, 1031, 65536)  # F_SETPIPE_SZ
+    before = len(audit(house, "delivered"))
+    one.say({"verb": "get", "refs": ["prod/api", "prod/db"]}, [first[1], second[1]])
+    assert one.event()["event"] == "pending"
+    os.set_blocking(second[1], False)
+    os.write(second[1], bytes(65536))
+    house.approve()
+    assert one.last()["event"] == "error"
+    os.close(first[1])
+    got = contents(first[0])
+    os.close(second[0])
+    os.close(second[1])
+
+    def reported() -> bool:
+        return len(audit(house, "delivered")) + len(audit(house, "failed")) >= before + 2
+
+    until(reported, "no receipts")
+    logged = {row["secret"] for row in audit(house, "delivered")[before:]}
+    assert logged == ({"prod/api"} if got else set())
+
+
+def test_an_orphan_does_not_pass_for_whoever_adopted_it(house):  # noqa: F811
+    """A front that lost its parent has a new one: init, or the nearest subreaper. That program did not ask for anything."""
+    adopter = subprocess.Popen([os.path.realpath("/usr/bin/python3"), "-c", ADOPTER, "sv://prod/db"], env=house.environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    house.approve()
+    out, err = adopter.communicate(timeout=60)
+    said = dict(line.partition(" ")[::2] for line in out.splitlines())
+    assert said["own"] == said["again"] != "", (out, err)
+    assert said["stranger"] == ""
+
+
+def test_who_waits_behind_does_not_keep_a_release_from_who_joined(house):  # noqa: F811
+    """The first caller goes: the next that its lease would have covered is served, not one that waits its turn."""
+    def start(source: str) -> subprocess.Popen:
+        program = [os.path.realpath("/usr/bin/python3"), "-c", PRELUDE + source, os.path.dirname(__file__), str(house.socket)]
+        return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    one = start(JOINS)
+    assert one.stdout.readline() == b"first False\n"
+    other = start(QUEUES)
+    assert other.stdout.readline() == b"other True\n"
+    one.stdin.write(b"go\n")
+    one.stdin.flush()
+    assert one.stdout.readline() == b"second False\n"
+    house.approve()
+    out, _ = one.communicate(timeout=60)
+    assert out == b"release\n"
+    other.kill()
+    other.communicate()
+
+
+PRELUDE = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from caller import Call
+def ask(name):
+    one = Call(sys.argv[2]); one.hello(); one.get(["prod/db"])
+    print(name, "why" in one.event(), flush=True)
+    return one
+"""
+JOINS = """
+one = ask("first")
+sys.stdin.readline()
+two = ask("second")
+one.sock.close()
+print(two.last()["values"][0]["from"])
+"""
+QUEUES = """
+ask("other").last()
+"""
