@@ -4,13 +4,14 @@
 
 All of them run interleaved, against one real daemon, one process each time, timed from its start to its end. The front does what
 the C client leaves out: it judges the socket and its owner, holds signals back, forbids core files, wipes.
+
+`python -c pass` stands beside them: what an interpreter costs before it does anything.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bench.measure import Report, ratio
 from tests.world import STILLVAULT, World
 
 ROUNDS = 400
@@ -84,6 +86,7 @@ def measure(folder: Path, world: World) -> dict[str, list[float]]:
         "stillvault read, released": [str(released), *read],
         "stillvault read, development": [str(STILLVAULT), *read],
         "stillvault --version": [str(released), "--version"],
+        "python -c pass": [sys.executable, "-S", "-E", "-c", "pass"],
         "/bin/true": [shutil.which("true") or "/bin/true"],
     }
     host.start_daemon()
@@ -106,26 +109,30 @@ def measure(folder: Path, world: World) -> dict[str, list[float]]:
             process.wait()
 
 
-def main() -> int:
-    """Prints each beside its floor; ends 1 when the budget is missed."""
-    with tempfile.TemporaryDirectory(prefix="sv-bench-") as place:
+def run(report: Report) -> None:
+    """Row P3."""
+    with tempfile.TemporaryDirectory(prefix="sv-p3-") as place:
         world = World(Path(place))
         try:
             world.start()
             times = measure(Path(place), world)
         finally:
             world.stop()
-    floor = statistics.median(times["C client"])
-    print(f"P3  one value from a lease, process start to end, {ROUNDS} rounds interleaved")
-    print(f"    {'':30}{'median':>9}{'p10':>8}{'p90':>8}   times C")
+    report.head(f"P3  one value from a lease, process start to end, {ROUNDS} rounds interleaved")
     for name, found in times.items():
-        low, *_, high = statistics.quantiles(found, n=10)
-        median = statistics.median(found)
-        print(f"    {name:30}{median:6.2f} ms{low:8.2f}{high:8.2f}{median / floor:9.2f}")
-    ratio = statistics.median(times["stillvault read, released"]) / floor
-    word = "stretch" if ratio <= STRETCH else "budget" if ratio <= BUDGET else "MISSED"
-    print(f"    read / C = {ratio:.2f} (budget {BUDGET}, stretch {STRETCH}): {word}")
-    return 0 if ratio <= BUDGET else 1
+        report.line(name, "ms", found)
+    read = times["stillvault read, released"]
+    report.judge("P3 stillvault read / C client", ratio(read, times["C client"]), BUDGET, STRETCH)
+    if "ssh-add -l" in times:
+        report.judge("P3 stillvault read / ssh-add -l", ratio(read, times["ssh-add -l"]), 1.0, 1.0)
+    report.say(f"beside `python -c pass`: {ratio(read, times['python -c pass']):.2f}")
+
+
+def main() -> int:
+    """Prints each beside its floor; ends 1 when a budget is missed."""
+    report = Report()
+    run(report)
+    return 1 if any(verdict.word == "MISSED" for verdict in report.verdicts) else 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ mod world;
 use common::{NOW, key};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::time::Duration;
 use stillvault_core::encoding::{MAX_PAYLOAD, MAX_WRAPPER, decode};
 use stillvault_core::hpke::{self, KemKey};
 use stillvault_core::keys::Alg;
@@ -138,5 +139,14 @@ fn signatures(c: &mut Criterion) {
     }
 }
 
-criterion_group!(paths, primitives, seal, approve_and_open, leases, encoding, signatures);
+/// Short, so that all of them take a minute and a half: what counts is the ratio to the floor beside them.
+fn short() -> Criterion {
+    Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(50)
+}
+
+criterion_group! {
+    name = paths;
+    config = short();
+    targets = primitives, seal, approve_and_open, leases, encoding, signatures
+}
 criterion_main!(paths);
