@@ -102,7 +102,7 @@ def confirm(account: Account, who: str, words: list[str]) -> dict[str, Any]:
     if not hmac.compare_digest(" ".join(expected).encode(), " ".join(words).encode()):
         raise Refused("words", "the five words are not those of the keys that arrived here",
                       "read them again from the joiner's own screen; if they still differ, somebody swapped the keys: "
-                      "cancel the invite and begin anew")
+                      "invite them anew")
     enrol = msgspec.json.decode(verified.payload, type=Enrol)
     if granted.kind == "person":
         return _confirm_person(account, key, found, granted, enrol, verified.oid)
@@ -119,7 +119,7 @@ def _joined(account: Account, who: str) -> tuple[messages.Invite, Granted]:
     if granted is None:
         raise Usage("no-invite", f"the invite for {who} was not made in this home", "confirm in the home that made it", "WHO")
     if granted.subject != who and names[-1].invite != who:
-        raise Refused("invite", "the relay gave another subject to this invite", "cancel the invite and begin anew")
+        raise Refused("invite", "the relay gave another subject to this invite", "invite them anew")
     return names[-1], granted
 
 

@@ -107,7 +107,13 @@ def create(home: Home, *, name: str, url: str, fingerprint: str, setup_token: st
     ca = fetch_ca(url, fingerprint)
     relay = Relay(url, ca)
     origin = origin_of(url)
-    log = relay.call("GET", "/v1/setup/log", returns=messages.LogKey, token=setup_token)
+    try:
+        log = relay.call("GET", "/v1/setup/log", returns=messages.LogKey, token=setup_token)
+    except RelayRefused as error:
+        if error.status != 401:
+            raise
+        raise Unavailable("setup-token", "the relay does not take this setup token: it is wrong, used or older than 30 minutes",
+                          "on the relay, for a new one: stillvault-relay setup-url --data DIR") from None
     _check_log(log, origin)
     material, root_key = DeviceMaterial.generate(), SigningKey.generate("ed25519")
     signers = Signers(keys=[public_key(root_key)], threshold=1)
