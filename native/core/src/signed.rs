@@ -254,7 +254,7 @@ impl Signed {
     /// Any code of the encoding; `alg` where the schema forbids the key.
     pub fn sign(name: &str, payload: &[u8], key: &SigningKey) -> Result<Self> {
         let mut signed = Self::unsigned(name, payload)?;
-        signed.add(key)?;
+        signed.append(key)?;
         Ok(signed)
     }
 
@@ -274,6 +274,11 @@ impl Signed {
     /// Any code of the encoding; `signature` where this key has signed already.
     pub fn add(&mut self, key: &SigningKey) -> Result<()> {
         objects::check(self.name, &self.payload)?;
+        self.append(key)
+    }
+
+    /// Signs a payload whose form and schema the caller has just checked.
+    fn append(&mut self, key: &SigningKey) -> Result<()> {
         let hint = key.key().hint().to_vec();
         if self.signatures.iter().any(|s| s.key == hint) {
             return Err(Refusal::new(Code::Signature, "this key has signed already"));
