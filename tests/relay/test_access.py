@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
-from stillvault.crypto.public import b64encode, oid_of
+from stillvault.crypto.public import b64encode, encode, oid_of
 from stillvault.relay.guards import Rule
 from stillvault.relay.routes import ROUTES, Route
-from tests.relay.parties import Client, Organisation, wire
+from tests.relay.parties import Client, Organisation, now, payload, wire
 from tests.relay.process import RelayProcess
 
 ROLES = ("admin", "approver", "sealer", "auditor")
@@ -162,3 +162,14 @@ def test_the_database_cannot_make_a_person_an_admin(cast: Cast) -> None:  # B5, 
     columns = {row[1] for table in ("sessions", "certs", "requests") for row in connection.execute(f"PRAGMA table_info({table})")}
     connection.close()
     assert {"role", "roles", "admin"}.isdisjoint(columns)
+
+
+def test_a_roster_that_jumps_ahead_is_not_taken(cast: Cast) -> None:
+    """Readers who were away take a later version, which names no predecessor; an administrator could use the numbers up."""
+    org = cast.org
+    standing = payload(org.roster)
+    for ahead in (2, 5, 2**53 - 1 - standing["version"]):
+        version = standing["version"] + ahead
+        roster = standing | {"version": version, "previous": b64encode(oid_of(org.roster)), "issued": now() - 1}
+        answer = org.admin.post("/v1/roster", {"roster": wire(org.admin.auth.sign("roster", encode(roster)))[0]})
+        assert (answer.status, answer.code) == (409, "conflict")

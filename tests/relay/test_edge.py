@@ -83,6 +83,16 @@ def test_a_malformed_body(served: Organisation, name: str, path: str) -> None:
     assert b"Traceback" not in answer.body
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" + b"1," * 900_000 + b"1]", b"[" + b'{"a":1},' * 200_000 + b"{}]", b'{"a":' + b"[]" * 900_000 + b"}"]
+)
+def test_a_body_of_a_million_values_is_not_read(served: Organisation, body: bytes) -> None:
+    """Well below the largest size, and dear to read: whoever is signed in nowhere could keep the relay busy with it."""
+    answer = served.relay.call("POST", "/v1/login", raw=b'{"login":' + body + b"}")
+    assert answer.code == "json"
+    assert b"20000" in answer.body
+
+
 def test_a_body_that_is_too_large(served: Organisation) -> None:
     assert served.relay.call("POST", "/v1/login", raw=b'{"a":"' + b"x" * 3_000_000 + b'"}').code == "body-size"
     assert served.relay.call("POST", "/v1/login", raw=b'{"a":"' + b"x" * 10_485_760 + b'"}').code == "body-size"

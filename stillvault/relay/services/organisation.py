@@ -13,6 +13,7 @@ import msgspec
 from stillvault.crypto import public
 from stillvault.protocol import messages, objects
 from stillvault.protocol.errors import Refused
+from stillvault.relay.problems import ProblemError
 from stillvault.relay.services.verified import claimed, raw, read
 from stillvault.relay.store import trust as store
 from stillvault.relay.store.connection import Connection
@@ -125,6 +126,11 @@ def following(present: Standing, new_roots: Sequence[bytes], roster: bytes, now:
     """The standing after a new roster, by the rules of section 8: no gap, no rollback, no fork."""
     roots = [*present.roots, *new_roots]
     trust = public.Trust.verify(present.trust.pin, roots, roster, now, (present.trust.pair, present.trust.oid))
+    # A reader who was away takes a later version; the relay has seen all of them, so it takes the very next one alone: a jump
+    # would name no predecessor, and could use the numbers up.
+    (root, version), (before, last) = trust.pair, present.trust.pair
+    if root == before and version != last + 1:
+        raise ProblemError("conflict", "the version is not the next one", "roster")
     return Standing(trust, roots, roster)
 
 
