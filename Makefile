@@ -42,8 +42,8 @@ demo: build wheel ## the whole loop on this machine, each step a command (DEMO_F
 run: build wheel ## the same appliance, left running
 	$(VENV)/python appliance/demo.py --stay $(DEMO_FLAGS)
 
-bench: build ## the budgets of docs/performance.md, each beside its floor
-	cargo bench -q -p stillvault-core ; $(VENV)/python -m bench
+bench: build wheel ## the budgets of docs/performance.md, each beside its floor: criterion for the core, then the wheel
+	cargo bench -q -p stillvault-core --bench paths && $(VENV)/python -m bench
 
 fuzz: setup ## SECONDS seconds for each parser
 	tools/fuzz $(SECONDS)

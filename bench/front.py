@@ -23,7 +23,7 @@ from pathlib import Path
 from bench.measure import Report, ratio
 from tests.world import STILLVAULT, World
 
-ROUNDS = 400
+ROUNDS = 200
 BUDGET, STRETCH = 2.0, 1.4  # times the C client
 HERE = Path(__file__).parent
 
