@@ -26,7 +26,7 @@ from stillvault.approver.memory import remembered
 from stillvault.crypto.private import Ephemeral, SigningKey, check_prompt, open_releases
 from stillvault.crypto.public import Cert, Secret, Trust, b64decode, b64encode, oid_of
 from stillvault.protocol import messages
-from stillvault.protocol.errors import Failed, Forbidden, Refused, StillvaultError, Usage
+from stillvault.protocol.errors import Failed, Forbidden, Refused, StillvaultError, Unavailable, Usage
 from stillvault.protocol.objects import Claimed, Pair, Policy, Receipt, Request, canonical
 from stillvault.protocol.objects import Secret as SecretPayload
 from stillvault.transport.session import sign_in
@@ -67,6 +67,7 @@ def find(account: Account, paths: Sequence[str], wanted: Callable[[Trust, Secret
     now = account.clock()
     highest = remembered(account.home).highest
     jobs: list[Job] = []
+    seen: set[str] = set()
     for signed in listed(account):
         if paths and path_of(signed) not in paths:
             continue
@@ -74,8 +75,16 @@ def find(account: Account, paths: Sequence[str], wanted: Callable[[Trust, Secret
         if secret.path in highest and secret.version < highest[secret.path]:
             raise Refused("version", f"the relay shows an older {secret.path} than this home has seen",
                           "the relay went back: ask an administrator")
+        if secret.path in seen:
+            raise Unavailable("bad-answer", f"the relay lists {secret.path} twice", "ask an administrator of the relay")
+        seen.add(secret.path)
         if paths or wanted(trust, payload):
             jobs.append(Job(path=secret.path, signed=signed, secret=secret, payload=payload))
+    hidden = [] if paths else sorted(highest.keys() - seen)
+    if hidden:
+        # A removal must not pass over what this home knows to exist (A11).
+        raise Refused("version", f"the relay does not list {hidden[0]}, which this home has seen",
+                      "the relay went back or hides it: ask an administrator")
     unknown = sorted(set(paths) - {one.path for one in jobs})
     if unknown:
         raise Usage("unknown-secret", f"there is no secret {unknown[0]}", "see `stillvault secrets`", "PATH")
@@ -117,6 +126,9 @@ def _client(account: Account) -> Raised:
     if session.cert is not UNSET and bytes(session.cert) != raw:
         raw = bytes(session.cert)
         cert = account.trust().verify_cert(raw, account.clock())
+        if (cert.public, cert.subject) != (client_key.public, f"person/{account.person.person}"):
+            raise Refused("cert", "the relay renewed the certificate of another key than this device's",
+                          "nothing was kept; run the command again, and ask an administrator if it stays so")
         account.home.write_bytes(PERSON_CERT, raw)
     return Raised(cert=cert, raw=raw, key=client_key, token=session.token)
 

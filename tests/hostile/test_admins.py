@@ -130,3 +130,23 @@ def test_certificates_are_signed_anew_only_where_they_stood(town: Town, alice: P
     town.script.reset()
     alice.ok("person", "remove", "dave")
     assert signed()
+
+
+def test_a_renewed_certificate_is_kept_only_if_it_is_ones_own(town: Town, alice: Party) -> None:
+    """At a sign-in the relay hands out a newer certificate; that of another would end re-sealing here for good."""
+    listed = json.loads(alice.ok("--format", "json", "org", "show").out)["clients"]
+    assert "host/db-1" in [one["subject"] for one in listed]
+    others = json.loads((town.parties["host/db-1"].home / "clients/host/db-1/cert.json").read_bytes())
+    before = (alice.home / "person-cert.json").read_bytes()
+
+    def swap(message: Message) -> bytes | None:
+        if (message.direction, message.route) != ("answer", "POST /v1/login"):
+            return message.body
+        body = json.loads(message.body)
+        return dump({**body, "cert": others}) if "cert" in body else message.body
+
+    town.script.reset(swap)
+    assert "untrusted: cert" in alice.fails(15, "reseal", "prod/db")
+    assert (alice.home / "person-cert.json").read_bytes() == before
+    town.script.reset()
+    alice.ok("reseal", "prod/db")
