@@ -18,7 +18,7 @@ from stillvault.approver.memory import remember, remembered
 from stillvault.crypto.private import Value, seal
 from stillvault.crypto.public import Secret, Trust, b64encode, payload_of
 from stillvault.protocol import messages
-from stillvault.protocol.errors import Failed, Forbidden, Refused
+from stillvault.protocol.errors import Failed, Forbidden, Refused, Unavailable
 from stillvault.protocol.objects import Pair, Roster
 from stillvault.protocol.objects import Secret as SecretPayload
 from stillvault.transport.http import RelayRefused
@@ -94,6 +94,9 @@ def upload(account: Account, trust: Trust, path: str, value: Value, version: Pai
         raise
     with account.home.lock():
         remember(account.home, remembered(account.home).with_highest([(path, version)]))
+    if stored.oid != b64encode(made.oid):
+        raise Unavailable("bad-answer", f"the relay says that it stored another seal of {path} than it was sent",
+                          "look at `stillvault secrets`, then seal again")
     return {"path": path, "version": version[0], "revision": version[1], "oid": stored.oid,
             "recipients": [{"person": person, "device": device, "index": index} for index, person, device in made.recipients],
             "missing": made.missing}

@@ -179,7 +179,7 @@ def _look_at_objects(settings: Settings) -> str:
 
 
 def _look_at_certificate(settings: Settings) -> str:
-    chain = Path(settings.tls_cert) if settings.tls_cert else settings.directory / "tls" / "relay.pem"
+    chain = tls.served(settings.directory, settings.tls_cert, "relay.pem")
     tls.trust_anchor(chain)
     left = (tls.expires(chain) - datetime.datetime.now(datetime.UTC)).days
     if left < 30:

@@ -1,69 +1,108 @@
 """A proxy that stands where the relay should be, with the relay's own certificate: the attacker who took the server over.
 
-The relay listens on one port and is told that its public URL is another, where this proxy listens. Every request and answer passes through
-`Script.tamper`, which may change, drop, replay or replace it. Event streams pass through line by line. With no script it changes nothing: the
-first thing that each test does is a clean run through the same proxy, so that a refusal later is the tampering's and not the proxy's.
+The relay listens on one port and is told that its public URL is another, where this proxy listens. Every request and answer
+passes through `Script.apply`, which may change, drop, replay or replace it. Event streams pass through line by line. With
+no script it changes nothing: the first thing that each test does is a clean run through the same proxy, so that a refusal
+later is the tampering's and not the proxy's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import h11
 
 READ_BYTES = 65536
+PROBLEM = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+REFUSED = b'{"type":"about:blank","title":"Unauthorized","status":401,"code":"sign-in","detail":"shut"}'
 
 
-@dataclass
+@dataclass(frozen=True)
 class Message:
-    """One HTTP message as it passes: `direction` is "request" or "answer", `route` the method and target of the request."""
+    """One HTTP message as it passes. `party` is who speaks or is spoken to, `route` the request's method and path, no oids."""
 
-    direction: str
+    party: str
+    direction: str  # "request" or "answer"
     route: str
     body: bytes
+    number: int  # how many messages of this party, direction and route came before
     status: int = 0
-    number: int = 0  # how many messages of this direction and route came before
+
+    @property
+    def name(self) -> str:
+        """What messages of one kind have in common."""
+        return f"{self.party} {self.direction} {self.route}"
 
 
 Tamper = Callable[[Message], bytes | None]
 """What to pass on instead of the body: None drops the message (the connection is closed)."""
 
 
-@dataclass
 class Script:
-    """What to do with what passes, and a record of what passed."""
+    """What to do with what passes, and a record of what passed. Who speaks is learned from the sign-ins that pass."""
 
-    tamper: Tamper | None = None
-    record: list[Message] = field(default_factory=list)
-    recording: bool = False
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.tamper: Tamper | None = None
+        self.record: list[Message] = []
+        self.shut = False  # every request is answered with 401: whoever waits gives up
+        self._counts: dict[str, int] = {}
+        self._parties: dict[str, str] = {}
+        self._lock = threading.Lock()
 
-    def reset(self, tamper: Tamper | None = None, *, recording: bool = False) -> None:
-        self.tamper = tamper
-        self.recording = recording
-        self.record = []
-        self.counts = {}
+    def reset(self, tamper: Tamper | None = None) -> None:
+        """Begins a new run: an empty record, and this tampering."""
+        with self._lock:
+            self.tamper, self.record, self.shut, self._counts = tamper, [], False, {}
 
-    def apply(self, direction: str, route: str, body: bytes, status: int = 0) -> bytes | None:
-        key = (direction, route.partition("?")[0])
-        number = self.counts.get(key, 0)
-        self.counts[key] = number + 1
-        message = Message(direction, route, body, status, number)
-        if self.recording:
+    def party(self, route: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> str:
+        """Who sends this request, by its bearer; who signs in, by what it says."""
+        if route == "POST /v1/login":
+            with contextlib.suppress(ValueError, AttributeError):
+                return json.loads(body).get("person") or "client"
+        bearer = dict(headers).get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ")
+        return self._parties.get(bearer, "anyone")
+
+    def learn(self, route: str, request: bytes, answer: bytes) -> None:
+        """Remembers whose bearer an answer hands out."""
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            if route == "POST /v1/login":
+                asked = json.loads(request)
+                self._parties[json.loads(answer)["token"]] = asked.get("person") or "client"
+            elif route == "POST /v1/enrol":
+                self._parties[json.loads(answer)["ticket"]] = "joiner"
+
+    def apply(self, party: str, direction: str, route: str, body: bytes, status: int = 0) -> bytes | None:
+        """What goes on in the place of `body`."""
+        with self._lock:
+            key = f"{party} {direction} {route}"
+            number = self._counts.get(key, 0)
+            self._counts[key] = number + 1
+            message = Message(party, direction, route, body, number, status)
             self.record.append(message)
-        return self.tamper(message) if self.tamper else body
+            return self.tamper(message) if self.tamper else body
+
+
+def template(method: str, target: str) -> str:
+    """Method and path with `*` for oids and numbers: what two messages of one kind have in common."""
+    path, mark, query = target.partition("?")
+    path = "/".join("*" if len(part) >= 40 else part for part in path.split("/"))
+    query = re.sub(r"=[^&]*", "=*", query)
+    return f"{method} {path}{mark}{query}"
 
 
 class Proxy:
     """Runs in a thread of its own until `close`. `port` is where it listens."""
 
-    def __init__(self, certificate: Path, key: Path, upstream_port: int, upstream_ca: Path, port: int, script: Script | None = None) -> None:
+    def __init__(self, certificate: Path, key: Path, upstream_port: int, upstream_ca: Path, port: int,
+                 script: Script | None = None) -> None:
         self.script = script or Script()
         self.port = port
         self._upstream_port = upstream_port
@@ -77,6 +116,18 @@ class Proxy:
         self._thread.start()
         if not self._started.wait(10):
             raise RuntimeError("the proxy did not start")
+
+    def cut(self) -> None:
+        """Closes every connection that stands now."""
+        done = threading.Event()
+
+        def cancel() -> None:
+            for task in list(self._tasks):
+                task.cancel()
+            done.set()
+
+        self._loop.call_soon_threadsafe(cancel)
+        done.wait(10)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -98,6 +149,7 @@ class Proxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.1)  # aborted transports close in the loop's next rounds
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -109,9 +161,7 @@ class Proxy:
             pass  # either side went away: for the other that is a cut connection, which is the attacker's right
         finally:
             self._tasks.discard(task)
-            writer.close()
-            with contextlib.suppress(OSError, ssl.SSLError, asyncio.CancelledError):
-                await writer.wait_closed()
+            writer.transport.abort()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         near = h11.Connection(h11.SERVER)
@@ -125,12 +175,16 @@ class Proxy:
                 if not isinstance(request, h11.Request):
                     return
                 body = await self._body(near, reader)
-                route = f"{request.method.decode()} {request.target.decode()}"
-                changed = self.script.apply("request", route, body)
+                route = template(request.method.decode(), request.target.decode("latin-1"))
+                party = self.script.party(route, body, list(request.headers))
+                if self.script.shut:
+                    await self._send(near, writer, h11.Response(status_code=401, headers=PROBLEM), REFUSED)
+                    return
+                changed = self.script.apply(party, "request", route, body)
                 if changed is None:
                     return
                 await self._send(far, up_writer, request, changed)
-                if not await self._answer(route, near, writer, far, up_reader):
+                if not await self._answer(party, route, changed, near, writer, far, up_reader):
                     return
                 if near.our_state is not h11.DONE or near.their_state is not h11.DONE:
                     return
@@ -139,28 +193,26 @@ class Proxy:
                 near.start_next_cycle()
                 far.start_next_cycle()
         finally:
-            up_writer.close()
+            up_writer.transport.abort()
 
-    async def _answer(
-        self, route: str, near: h11.Connection, writer: asyncio.StreamWriter, far: h11.Connection, up_reader: asyncio.StreamReader
-    ) -> bool:
+    async def _answer(self, party: str, route: str, asked: bytes, near: h11.Connection, writer: asyncio.StreamWriter,
+                      far: h11.Connection, up_reader: asyncio.StreamReader) -> bool:
         answer = await self._event(far, up_reader)
         if not isinstance(answer, h11.Response):
             return False
         if b"text/event-stream" in dict(answer.headers).get(b"content-type", b""):
-            await self._stream(route, answer, near, writer, far, up_reader)
+            await self._stream(party, route, answer, near, writer, far, up_reader)
             return False
         body = await self._body(far, up_reader)
-        changed = self.script.apply("answer", route, body, answer.status_code)
-        if changed is None:
+        self.script.learn(route, asked, body)
+        changed = self.script.apply(party, "answer", route, body, answer.status_code)
+        if changed is None or self.script.shut:
             return False
         await self._send(near, writer, answer, changed)
         return True
 
-    async def _stream(
-        self, route: str, answer: h11.Response, near: h11.Connection, writer: asyncio.StreamWriter, far: h11.Connection,
-        up_reader: asyncio.StreamReader,
-    ) -> None:
+    async def _stream(self, party: str, route: str, answer: h11.Response, near: h11.Connection, writer: asyncio.StreamWriter,
+                      far: h11.Connection, up_reader: asyncio.StreamReader) -> None:
         """Events one by one: each `data:` line is a message of its own."""
         writer.write(near.send(answer) or b"")
         rest = b""
@@ -171,7 +223,7 @@ class Proxy:
             *lines, rest = (rest + bytes(event.data)).split(b"\n")
             for line in lines:
                 if line.startswith(b"data:"):
-                    changed = self.script.apply("answer", route, line[5:].strip())
+                    changed = self.script.apply(party, "answer", route, line[5:].strip())
                     if changed is None:
                         return
                     line = b"data: " + changed

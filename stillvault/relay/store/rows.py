@@ -51,10 +51,18 @@ def signed(db: Connection, table: str) -> Iterator[SignedRow]:
         yield SignedRow(bytes(oid), bytes(wrapper))
 
 
-def enrolments(db: Connection) -> Iterator[SignedRow]:
-    """Enrolments that joined by an invite."""
-    for oid, wrapper in db.execute("SELECT enrol_oid, enrol FROM invites WHERE enrol IS NOT NULL ORDER BY created"):
-        yield SignedRow(bytes(oid or b""), bytes(wrapper))
+def enrolments(db: Connection) -> Iterator[tuple[bytes, SignedRow]]:
+    """Enrolments that joined, with their invite."""
+    query = "SELECT invite, enrol_oid, enrol FROM invites WHERE enrol IS NOT NULL ORDER BY created"
+    for invite, oid, wrapper in db.execute(query):
+        yield bytes(invite), SignedRow(bytes(oid or b""), bytes(wrapper))
+
+
+def reports(db: Connection) -> Iterator[tuple[bytes, SignedRow]]:
+    """Receipts, uses and cancels, with the certificate that their request was raised under."""
+    query = "SELECT q.client, r.oid, r.signed FROM reports r JOIN requests q ON q.oid = r.request ORDER BY r.oid"
+    for client, oid, wrapper in db.execute(query):
+        yield bytes(client), SignedRow(bytes(oid), bytes(wrapper))
 
 
 def rosters(db: Connection) -> Iterator[SignedRow]:
