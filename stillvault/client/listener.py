@@ -4,7 +4,8 @@ In user mode the socket is for one account: directory 0700, socket 0600, and the
 `--system` the socket is open to all in a directory of root, and every call is attributed by the kernel. A caller that is not sure
 gets nothing but an error.
 
-Limits: frames of 256 KiB, `MAX_PER_UID` connections for an account, `MAX_TOTAL` in all, and a deadline for the first frame, for a
+Limits: frames of 256 KiB, `MAX_PER_UID` connections and `MAX_DESCRIPTORS_PER_UID` passed descriptors for an account, `MAX_TOTAL`
+connections in all, and a deadline for the first frame, for a
 frame that has begun and for silence. A caller that does not read its answers is dropped.
 """
 
@@ -37,6 +38,7 @@ log = logging.getLogger("stillvault.daemon")
 
 MAX_PER_UID = 256  # connections
 MAX_TOTAL = 2048
+MAX_DESCRIPTORS_PER_UID = 2048  # passed along and not yet closed, over all connections
 FIRST_FRAME = 5.0  # seconds from accept to the first whole frame
 WHOLE_FRAME = 10.0  # seconds from the first byte of a frame to its last
 SILENCE = 900.0  # seconds without a verb
@@ -62,6 +64,7 @@ class Connection:
         self._incoming = bytearray()
         self._outgoing = bytearray()
         self._fds: list[int] = []
+        self._ends: list[int] = []  # those of the verb that is served; whoever closes them takes them out
         self._task: asyncio.Task[None] | None = None
         self._identity: Identity | None = None
         self._placed: Identity | None = None
@@ -134,6 +137,11 @@ class Connection:
         else:
             self._task.cancel()
 
+    @property
+    def descriptors(self) -> int:
+        """How many that the caller passed along are open."""
+        return len(self._fds) + len(self._ends)
+
     # ---- reading -------------------------------------------------------------------------------------------------------
 
     def greet(self) -> None:
@@ -163,6 +171,8 @@ class Connection:
                 self.close()
                 return
             self.caller.check_sender(pidfd, credentials)
+            if self._fds:
+                self._door.check_descriptors(self.uid)
         finally:
             if pidfd is not None:
                 os.close(pidfd)
@@ -216,6 +226,7 @@ class Connection:
         elif call.nonce:
             raise Usage("frame", "the nonce is said once", "", "nonce")
         fds, self._fds = self._fds, []
+        self._ends = fds
         self.deadline = self._loop.time() + SILENCE
         work = None
         try:
@@ -305,6 +316,13 @@ class Listener:
         self._sock.close()
         for connection in list(self._connections):
             connection.close()
+
+    def check_descriptors(self, uid: int) -> None:
+        """Raises where an account holds so many of this process's descriptors that others might find none."""
+        if self._per_uid[uid] * frames.MAX_REFS <= MAX_DESCRIPTORS_PER_UID:
+            return
+        if sum(one.descriptors for one in self._connections if one.uid == uid) > MAX_DESCRIPTORS_PER_UID:
+            raise RateLimited("descriptors", "this account keeps too many pipes open at the daemon", "close some, then try again")
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stillvault.client.peer import has_peer_pidfd
-from tests.client.caller import Call, contents
+from tests.client.caller import Call, contents, pipe
 from tests.client.door import PYTHON, VALUE, Door, lines
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other accounts, namespaces, a chosen pid")
@@ -403,6 +404,42 @@ def test_one_account_cannot_take_every_connection(door):  # L16
         call.sock.close()
         if hello and "nonce" in hello:
             break
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_one_account_cannot_take_every_descriptor(door, whole):  # L16
+    """Two hundred connections with a hundred descriptors each, in a frame without an end or in a call that waits."""
+    mine, held, refused_ones = len(os.listdir("/proc/self/fd")), [], 0
+    reading, writing = pipe()
+    for _ in range(200):
+        call = Call(str(door.path))
+        held.append(call)
+        call.hello()
+        if whole:
+            call.say({"verb": "get", "refs": [f"prod/{number}" for number in range(100)]}, [writing] * 100)
+            event = call.event()
+        else:
+            call.say({"verb": "ping"})
+            assert call.event() == {"event": "pong"}
+            call.raw((1000).to_bytes(4, "big"), [writing] * 100)
+            call.raw(b"{")
+            call.sock.settimeout(0.05)
+            event = None
+            with contextlib.suppress(TimeoutError):
+                event = call.event()
+        refused_ones += event is not None and event.get("check") == "descriptors"
+    assert refused_ones >= 100
+    assert len(os.listdir("/proc/self/fd")) < mine + 4000  # the door is in this process
+    door.opened.set()
+    for call in held:
+        call.sock.close()
+    one = Call(str(door.path))
+    one.hello()
+    one.say({"verb": "ping"})
+    assert one.event() == {"event": "pong"}
+    for end in (reading, writing):
+        os.close(end)
+    one.sock.close()
 
 
 def test_a_second_daemon_refuses_and_a_stale_socket_is_replaced(door):
