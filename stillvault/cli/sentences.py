@@ -76,6 +76,11 @@ class Teller:
             case "lease-used":
                 whom = f"{row.get('exe', actor)} on {row.get('host', '?')}"
                 return f"{whom} used {secret} from its lease, {row.get('count', 1)} times"
+            case "policy":
+                lease = f": {row['people']}, lease {span(row.get('window', 0))}" if row.get("people") else ""
+                return f"{actor} policy {row.get('outcome', '')}{lease}"
+            case "cancelled" | "revoked" if not secret:
+                return f"{actor} {kind} {row.get('device', '')}" + _because(row)
             case "lease-ended" | "expired" | "cancelled" | "revoked":
                 return f"{secret} {kind.replace('-', ' ')}" + _because(row)
             case "suppressed":

@@ -121,6 +121,7 @@ async def start(settings: Settings, port: int) -> Running:
         chain, key = tls.prepare(directory, [host, "localhost", "127.0.0.1"], now)
     anchor = tls.trust_anchor(chain)
     tls.context(chain, key)
+    tls.keep_own(directory, chain if settings.tls_cert else None)
     journal = Journal(settings.log_level)
     path = database_path(directory)
     writing = open_writer(path)

@@ -149,8 +149,7 @@ def fingerprint(data: str | None, tls_cert: str | None) -> None:
 
     # The key stands beside a chain only where it serves; the fingerprint needs the chain alone.
     settings = _settings(data=data, tls_cert=tls_cert, tls_key=tls_cert)
-    chain = Path(settings.tls_cert) if settings.tls_cert else settings.directory / "tls" / "ca.pem"
-    text = tls.fingerprint(tls.trust_anchor(chain))
+    text = tls.fingerprint(tls.trust_anchor(tls.served(settings.directory, settings.tls_cert, "ca.pem")))
     _show(text, fingerprint=text)
 
 

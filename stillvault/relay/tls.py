@@ -25,6 +25,7 @@ from stillvault.relay.settings import BadSetting
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
+OWN = "own-chain.pem"
 RENEW_DAYS = LEAF_DAYS // 4
 START_EARLY = datetime.timedelta(hours=1)  # clocks of others may be behind
 
@@ -48,6 +49,20 @@ def prepare(directory: Path, names: Sequence[str], now: datetime.datetime) -> tu
         _write(leaf_key_file, _pem(key))
         _write(leaf_file, leaf.public_bytes(serialization.Encoding.PEM) + ca_file.read_bytes())
     return leaf_file, leaf_key_file
+
+
+def keep_own(directory: Path, chain: Path | None) -> None:
+    """Keeps a copy of a chain of one's own while it is served, so that `fingerprint --data DIR` and `doctor` know it."""
+    if chain is None:
+        (directory / OWN).unlink(missing_ok=True)
+    else:
+        _write(directory / OWN, chain.read_bytes())
+
+
+def served(directory: Path, named: str, internal: str) -> Path:
+    """The chain that counts: the one that is named, else that of one's own which was served last, else the internal one."""
+    own = directory / OWN
+    return Path(named) if named else own if own.exists() else directory / "tls" / internal
 
 
 def trust_anchor(chain: Path) -> bytes:

@@ -80,3 +80,8 @@ def test_a_certificate_of_ones_own(directory: Path) -> None:
     assert said.stdout.decode().strip() == tls.fingerprint((made / "tls" / "ca.pem").read_bytes()), said.stderr
     assert not (directory / "data" / "tls").exists()
     assert relay.stop() == 0
+    kept = tls.served(relay.data, "", "ca.pem")  # what was served last is known without the flag
+    assert tls.trust_anchor(kept) == tls.trust_anchor(chain)
+    plain = RelayProcess(directory / "data").start()
+    assert plain.stop() == 0
+    assert tls.served(relay.data, "", "ca.pem") == directory / "data" / "tls" / "ca.pem"

@@ -79,6 +79,7 @@ async def publish(call: Call, body: messages.Publish) -> messages.Trust:
         if newest is None or newest.oid != present.trust.oid:
             raise ProblemError("conflict")
         _store(tx, standing, [bytes(one) for one in body.roots], roster, verified, call.who.actor, now)
+        _tell_changes(tx, present, standing, call.who.actor, now)
         if confirmed:
             cert = enrolment.certificate_for(confirmed, verified)
             enrolment.confirm(tx, confirmed, cert, call.who.actor, now)
@@ -143,6 +144,21 @@ def _store(
         _store_cert(tx, cert, signed, now)
     tx.leaf("roster", actor, now, oid=standing.trust.oid, version=version, outcome=f"root {root}")
     tx.event("all", "roster", now, oid=standing.trust.oid)
+
+
+def _tell_changes(tx: Transaction, before: Standing, after: Standing, actor: str, now: int) -> None:
+    """Rows for what a reader of the log looks for beside the roster itself: policies that changed, clients that were revoked."""
+    old = {policy.id: policy for policy in before.roster.policies}
+    for policy in after.roster.policies:
+        if old.pop(policy.id, None) != policy:
+            people = f"{policy.threshold} of {','.join(policy.people)}"
+            tx.leaf("policy", actor, now, oid=after.trust.oid, people=people, window=policy.window, outcome=f"{policy.id} set")
+    for name in old:
+        tx.leaf("policy", actor, now, oid=after.trust.oid, outcome=f"{name} removed")
+    for one in sorted(set(after.roster.revoked) - set(before.roster.revoked)):
+        stored = store.cert(tx.connection, public.b64decode(one))
+        subject = stored.subject if stored else ""
+        tx.leaf("revoked", actor, now, oid=public.b64decode(one), device=subject, outcome="client")
 
 
 def _store_cert(tx: Transaction, cert: public.Cert, signed: bytes, now: int) -> None:
