@@ -5,8 +5,8 @@ In user mode the socket is for one account: directory 0700, socket 0600, and the
 gets nothing but an error.
 
 Limits: frames of 256 KiB, `MAX_PER_UID` connections and `MAX_DESCRIPTORS_PER_UID` passed descriptors for an account, `MAX_TOTAL`
-connections in all, and a deadline for the first frame, for a
-frame that has begun and for silence. A caller that does not read its answers is dropped.
+connections in all, and a deadline for the first frame, for a frame that has begun and for silence. A caller that does not read
+its answers is dropped.
 """
 
 from __future__ import annotations
