@@ -51,8 +51,9 @@ fuzz: setup ## SECONDS seconds for each parser
 e2e: build ## real processes: the command line, the daemon, the front
 	$(VENV)/python -m pytest tests/cli tests/client tests/front
 
-attack: build ## the hostile relay: every leaf of recorded flows, changed
+attack: build ## the hostile relay: its rows one by one, then every leaf of recorded flows, changed (about 20 minutes)
 	$(VENV)/python -m pytest tests/hostile tests/blindness -s
+	rm -f target/attack.log && $(VENV)/python -m tests.hostile
 
 faults: build ## kills under load, a full disk, a wrong clock
 	$(VENV)/python -m pytest tests/faults -s

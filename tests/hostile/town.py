@@ -166,6 +166,7 @@ class Stage:
         (town.root / "daemon").mkdir(mode=0o700)
         self.secrets: dict[str, bytes] = {}  # the newest seal of a path, as it truly is
         self.asked: dict[str, tuple[str, bytes]] = {}  # every request that the daemon signed: path and wrapper, by oid
+        self.resealing: set[str] = set()  # every request that alice's own command signed
         self._kept: dict[Path, bytes] = {}
         self.settled()
 
