@@ -5,7 +5,7 @@
 All of them run interleaved, against one real daemon, one process each time, timed from its start to its end. The front does what
 the C client leaves out: it judges the socket and its owner, holds signals back, forbids core files, wipes.
 
-`python -c pass` stands beside them: what an interpreter costs before it does anything.
+`python -S -E -c pass` stands beside them: what an interpreter costs before it does anything.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def measure(folder: Path, world: World) -> dict[str, list[float]]:
         "stillvault read, released": [str(released), *read],
         "stillvault read, development": [str(STILLVAULT), *read],
         "stillvault --version": [str(released), "--version"],
-        "python -c pass": [sys.executable, "-S", "-E", "-c", "pass"],
+        "python -S -E -c pass": [sys.executable, "-S", "-E", "-c", "pass"],
         "/bin/true": [shutil.which("true") or "/bin/true"],
     }
     host.start_daemon()
@@ -125,7 +125,7 @@ def run(report: Report) -> None:
     report.judge("P3 stillvault read / C client", ratio(read, times["C client"]), BUDGET, STRETCH)
     if "ssh-add -l" in times:
         report.judge("P3 stillvault read / ssh-add -l", ratio(read, times["ssh-add -l"]), 1.0, 1.0)
-    report.say(f"beside `python -c pass`: {ratio(read, times['python -c pass']):.2f}")
+    report.say(f"beside `python -S -E -c pass`: {ratio(read, times['python -S -E -c pass']):.2f}")
 
 
 def main() -> int:
