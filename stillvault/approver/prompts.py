@@ -59,8 +59,8 @@ def waiting(account: Account) -> Waiting:
             except Refused as error:
                 refused.append(RefusedPrompt(request=_name(prompt), code=error.code))
                 continue
-            if found is not None:
-                facts.append(found)
+            if found is not None and all(one.prompt.request.oid != found.prompt.request.oid for one in facts):
+                facts.append(found)  # a request that the relay says twice is one
         cards = make_cards(facts)
         admitted, counted = budget.admit([one.id for one in cards], memory, budget.limits_of(account.home), now)
         if counted != memory:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 from tests.hostile import sweep
@@ -40,11 +39,11 @@ def main() -> int:
         running = [subprocess.Popen([*again, "--shard", str(number)], stdout=log) for number in range(chosen.shards)]
         ended = [process.wait() for process in running]
     lines = chosen.log.read_text().splitlines()
-    states = Counter(line.rpartition(" -> ")[2].partition(" ")[0] for line in lines if line.startswith("case "))
-    made = states.pop("same", 0)
+    made = dict(line.removeprefix("case ").rpartition(" -> ")[::2] for line in lines if line.startswith("case "))
+    same = sum(state == "same" for state in made.values())
     found = [line for line in lines if line.startswith("FINDING ")]
-    print(f"{made + states.total()} mutations, {time.monotonic() - begun:.0f} s: {states.total()} refused or left to expire, "
-          f"{made} listed as harmless; {len(found)} findings; {chosen.log} has all of it")
+    print(f"{len(made)} mutations, {time.monotonic() - begun:.0f} s: {len(made) - same} refused or left to expire, {same} listed as "
+          f"harmless; {len(found)} findings; {chosen.log} has all of it")
     print("\n".join(found))
     return 1 if found or any(ended) else 0
 

@@ -277,6 +277,13 @@ def test_an_answered_prompt_again(stage: Stage) -> None:  # A7
         assert prompts.waiting(bob).cards == []
 
 
+def test_a_prompt_said_twice_is_one(stage: Stage) -> None:  # A7
+    stage.script.reset(on("GET /v1/prompts", lambda body: body.update(prompts=body["prompts"] * 2)))
+    assert ask(stage).same
+    for decided in [one for one in stage.script.record if one.name == "bob request POST /v1/decisions"]:
+        assert len(opened(json.loads(decided.body)["release"]["decision"])["items"]) == 1
+
+
 # ---- secrets -------------------------------------------------------------------------------------------------------------
 
 
