@@ -121,7 +121,10 @@ def test_the_setup_token_makes_one_organisation(relay: RelayProcess) -> None:
         org.roster = org.sign_roster()
         bodies.append({"root": wire(org.root)[0], "roster": wire(org.roster)[0]})
     answers = parallel(5, lambda number: relay.call("POST", "/v1/setup", bodies[number], token=tokens[number]))
-    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409]
+    # Who comes at the same time finds the organisation made (409), who comes a moment later a token that is void (401).
+    first, *others = sorted(answer.status for answer in answers)
+    assert first == 201
+    assert set(others) <= {401, 409}
     again = relay.command("setup-url", "--data", str(relay.data))
     assert again.returncode == 78
     assert b"the organisation exists already" in again.stderr
