@@ -42,8 +42,9 @@ def main() -> int:
     made = dict(line.removeprefix("case ").rpartition(" -> ")[::2] for line in lines if line.startswith("case "))
     same = sum(state == "same" for state in made.values())
     found = [line for line in lines if line.startswith("FINDING ")]
-    print(f"{len(made)} mutations, {time.monotonic() - begun:.0f} s: {len(made) - same} refused or left to expire, {same} listed as "
-          f"harmless; {len(found)} findings; {chosen.log} has all of it")
+    took = f"{time.monotonic() - begun:.0f} s"
+    print(f"{len(made)} mutations, {took}: {len(made) - same} refused or left to expire, {same} listed as harmless; "
+          f"{len(found)} findings; {chosen.log} has all of it")
     print("\n".join(found))
     return 1 if found or any(ended) else 0
 
