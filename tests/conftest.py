@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.world import World
+
+# A runner that was started in the background has SIGINT ignored, and so would every process of a test: interrupts are under test here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALLOWED = Path(__file__).parent / "allowed-skips.txt"
 _skipped: list[tuple[str, str]] = []
