@@ -13,7 +13,7 @@ import pytest
 
 from tests.world import World
 
-# A runner that was started in the background has SIGINT ignored, and so would every process of a test: interrupts are under test here.
+# A runner that was started in the background has SIGINT ignored, and every process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALLOWED = Path(__file__).parent / "allowed-skips.txt"
