@@ -13,8 +13,11 @@ import pytest
 
 from tests.world import World
 
-# A runner that was started in the background has SIGINT ignored, and every process of a test would inherit that.
+# A runner that was started in the background or under nohup has these ignored, and every process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 ALLOWED = Path(__file__).parent / "allowed-skips.txt"
 _skipped: list[tuple[str, str]] = []
