@@ -89,3 +89,12 @@ def test_the_verbs_of_the_documents_exist() -> None:
             if verb not in VERBS:
                 missing.append((path.name, verb))
     assert missing == []
+
+
+def test_every_route_is_documented() -> None:
+    from stillvault.relay.routes import ROUTES
+
+    text = (ROOT / "docs" / "api.md").read_text()
+    written = set(re.findall(r"^\| `(GET|POST) ([^`?]+)[^`]*` \| ([a-z ]+) \|", text, re.MULTILINE))
+    served = {(r.method, re.sub(r":\w+}", "}", r.path), r.rule.name.lower().replace("_", " ")) for r in ROUTES}
+    assert written == served

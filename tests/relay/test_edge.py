@@ -44,7 +44,7 @@ BODIES: dict[str, bytes] = {
     "trailing bytes": b"{} {}",
     "duplicate key": b'{"person":"a","person":"b"}',
     "escaped duplicate key": b'{"person":"a","\\u0070erson":"b"}',
-    "unknown field": b'{"approved":true}',
+    "unknown field": b'{"approved":true}',  # C6
     "null field": b'{"person":null}',
     "depth 33": deep(33),
     "depth 1001": deep(1001),
