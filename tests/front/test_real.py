@@ -61,7 +61,7 @@ class Place:
     def start(self, *words: str, **how: Any) -> subprocess.Popen[bytes]:
         environment = {"PATH": "/usr/bin:/bin", "STILLVAULT_SOCKET": str(self.host.socket)}
         command: list[str | Path] = [*self.caller, STILLVAULT, *words]
-        return popen(command, env=environment, cwd=self.work, start_new_session=True, **self.account, **how)
+        return popen(command, env=environment, cwd=self.work, process_group=0, **self.account, **how)
 
     def __call__(self, *words: str, answer: str = "") -> Ended:
         """Runs the front; with `answer`, the approver approves or denies the next card."""
