@@ -119,8 +119,11 @@ def test_the_child_inherits_ordinary_limits(front: Front) -> None:
     """Neither the limit on core files nor held signals of the front reach the child."""
     import resource
 
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)  # a hardened process of an earlier test may have left it low
+    wanted = 4096 if most == resource.RLIM_INFINITY else min(4096, most)
+
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (4096, 8192))
+        resource.setrlimit(resource.RLIMIT_CORE, (wanted, most))
 
     for flags in ([], ["--no-masking"]):
         with front.holding(a=b"value-a"):
@@ -128,7 +131,7 @@ def test_the_child_inherits_ordinary_limits(front: Front) -> None:
             ended = front("run", *flags, "--env", "A=sv://a", "--", "sh", "-c", script, preexec_fn=limit)
         limit_, _, held, _, ignored = ended.out.split()
         # Above 31: glibc's posix_spawn leaves its own two real-time signals ignored.
-        assert (limit_, int(held, 16), int(ignored, 16) & 0x7FFFFFFF) == (b"8", 0, 0), ended
+        assert (limit_, int(held, 16), int(ignored, 16) & 0x7FFFFFFF) == (str(wanted // 512).encode(), 0, 0), ended
 
 
 @pytest.mark.parametrize(
