@@ -1,0 +1,32 @@
+// One build for the browser (`vite build`) and one for the test vectors (`vite build --mode vectors`, for Node).
+import { defineConfig } from "vite";
+
+const oxc = { jsx: { runtime: "automatic", importSource: "preact" } } as const;
+
+export default defineConfig(({ mode }) =>
+  mode === "vectors"
+    ? {
+        build: {
+          ssr: "src/protocol/vectors.ts",
+          outDir: "../build/console-vectors",
+          emptyOutDir: true,
+          target: "node20",
+          rollupOptions: { output: { entryFileNames: "vectors.mjs" } },
+        },
+        ssr: { noExternal: true },
+        publicDir: false,
+      }
+    : {
+        oxc,
+        base: "/",
+        build: {
+          outDir: "../stillvault/console",
+          emptyOutDir: true,
+          target: "es2022",
+          assetsInlineLimit: 0,
+          modulePreload: { polyfill: false },
+          sourcemap: false,
+          cssCodeSplit: false,
+        },
+      },
+);
