@@ -89,17 +89,16 @@ def pending(account: Account) -> list[messages.Invite]:
 
 def confirm(account: Account, who: str, words: list[str]) -> dict[str, Any]:
     """Checks the words and the proof, then signs the roster or the certificate."""
-    found, granted = _joined(account, who)
     trust = account.trust()
     key = admin_key(account, trust)
-    if found.enrol is UNSET:
-        raise Failed("not-joined", f"{who} has not opened the join URL yet", "wait until their screen shows five words", "WHO")
-    # 1. The enrolment is of this organisation and of this invite, signed by its own key.
-    signed = bytes(found.enrol)
-    verified = verify_enrol(account.org, root_of(trust).origins, signed, b64decode(found.invite))
-    # 2. The words: they bind every key of the enrolment to the nonce that the relay never saw.
-    expected = enrol_words(verified.oid, b64decode(granted.nonce))
-    if not hmac.compare_digest(" ".join(expected).encode(), " ".join(words).encode()):
+    for found, granted, signed in _joined(account, who):
+        # 1. The enrolment is of this organisation and of this invite, signed by its own key.
+        verified = verify_enrol(account.org, root_of(trust).origins, signed, b64decode(found.invite))
+        # 2. The words: they bind every key of the enrolment to the nonce that the relay never saw.
+        expected = enrol_words(verified.oid, b64decode(granted.nonce))
+        if hmac.compare_digest(" ".join(expected).encode(), " ".join(words).encode()):
+            break
+    else:
         raise Refused("words", "the five words are not those of the keys that arrived here",
                       "read them again from the joiner's own screen; if they still differ, somebody swapped the keys: "
                       "invite them anew")
@@ -109,18 +108,24 @@ def confirm(account: Account, who: str, words: list[str]) -> dict[str, Any]:
     return _confirm_client(account, key, trust, granted, enrol, verified.oid, found.invite)
 
 
-def _joined(account: Account, who: str) -> tuple[messages.Invite, Granted]:
-    """The newest invite for WHO that was answered, and what this home granted with it."""
+def _joined(account: Account, who: str) -> list[tuple[messages.Invite, Granted, bytes]]:
+    """Every answered invite for WHO that this home made, with what it granted and the signed answer.
+
+    An invite that was made anew may stand beside the one that it replaces: the words say which is meant.
+    """
     names = [one for one in pending(account) if who in (one.subject, one.invite) and one.state not in ("confirmed", "expired")]
     if not names:
         raise Usage("no-invite", f"no invite for {who} waits", "see `stillvault invites`", "WHO")
-    names.sort(key=lambda one: (one.enrol is not UNSET, one.created))
-    granted = account.home.read(f"invites/{_grammar(names[-1].invite)}.json", Granted)
-    if granted is None:
+    made = [(one, account.home.read(f"invites/{_grammar(one.invite)}.json", Granted)) for one in names]
+    ours = [(one, granted) for one, granted in made if granted is not None]
+    if not ours:
         raise Usage("no-invite", f"the invite for {who} was not made in this home", "confirm in the home that made it", "WHO")
-    if granted.subject != who and names[-1].invite != who:
+    if any(who not in (granted.subject, one.invite) for one, granted in ours):
         raise Refused("invite", "the relay gave another subject to this invite", "invite them anew")
-    return names[-1], granted
+    answered = [(one, granted, bytes(one.enrol)) for one, granted in ours if one.enrol is not UNSET]
+    if not answered:
+        raise Failed("not-joined", f"{who} has not opened the join URL yet", "wait until their screen shows five words", "WHO")
+    return answered
 
 
 def _grammar(invite_name: str) -> str:
