@@ -19,6 +19,14 @@ for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
 
+# Few tests, much time: begun first, so that no worker is left alone with one of them at the end.
+LONG = ("tests/hostile/", "tests/faults/", "tests/packaging/", "tests/console/", "tests/acceptance/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 ALLOWED = Path(__file__).parent / "allowed-skips.txt"
 _skipped: list[tuple[str, str]] = []
 

@@ -9,7 +9,7 @@ from tests.hostile.flows import FLOWS, Flow
 from tests.hostile.sweep import Case
 from tests.hostile.town import Stage
 
-COUNT = int(os.environ.get("STILLVAULT_SWEEP", "300"))
+COUNT = int(os.environ.get("STILLVAULT_SWEEP", "200"))
 SEED = int(os.environ.get("STILLVAULT_SWEEP_SEED", "1"))
 
 
