@@ -1,5 +1,7 @@
 // One build for the browser (`vite build`) and one for the test vectors (`vite build --mode vectors`, for Node).
 import { defineConfig } from "vite";
+import packed from "./package.json" with { type: "json" };
+import { manifest } from "./served.ts";
 
 const oxc = { jsx: { runtime: "automatic", importSource: "preact" } } as const;
 
@@ -19,6 +21,7 @@ export default defineConfig(({ mode }) =>
     : {
         oxc,
         base: "/",
+        plugins: [manifest(packed.version)],
         build: {
           outDir: "../stillvault/console",
           emptyOutDir: true,
