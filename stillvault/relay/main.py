@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import click
 
 from stillvault.protocol.errors import EXIT_ERROR, EXIT_UNAVAILABLE
-from stillvault.relay.settings import EX_CONFIG, BadSetting, Settings, load, shown
+from stillvault.relay.settings import EX_CONFIG, GROUPS, BadSetting, Settings, load, shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -248,9 +248,9 @@ def check(data: str | None) -> None:
 def show(data: str | None) -> None:
     """Print the settings that count, secrets hidden."""
     plain = shown(_settings(data=data))
-    limits = plain.pop("limits")
-    flat = {**plain, **{f"limits.{name}": value for name, value in limits.items()}}
-    _show("\n".join(f"{name} = {json.dumps(value)}" for name, value in flat.items()), settings={**plain, "limits": limits})
+    flat = {name: value for name, value in plain.items() if name not in GROUPS}
+    flat.update({f"{group}.{name}": value for group in GROUPS for name, value in plain[group].items()})
+    _show("\n".join(f"{name} = {json.dumps(value)}" for name, value in flat.items()), settings=plain)
 
 
 if __name__ == "__main__":

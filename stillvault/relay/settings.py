@@ -3,7 +3,7 @@
     flags > STILLVAULT_RELAY_* > DIR/config.toml > the defaults below
 
 `STILLVAULT_RELAY_LIMITS_PROMPTS_PER_HOUR` is `limits.prompts_per_hour`. Any variable may end in `_FILE` and then names a file
-that holds the value; use that for `setup_token`. An unknown name, anywhere, is an error that says what was meant. A bad
+that holds the value; use that for secrets. An unknown name, anywhere, is an error that says what was meant. A bad
 setting ends the program with 78 (EX_CONFIG) and names the file, the line, the rule and the fix. docs/configuration.md lists
 all of it, and a test holds the two equal.
 """
@@ -16,7 +16,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -47,8 +47,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     nonces_per_minute: Count = 600
     login_failures_per_minute: Count = 60
     open_decisions_per_minute: Count = 120
+    reports_per_minute: Count = 1200
     login_seconds: Annotated[int, Meta(ge=5, le=300)] = 60
     session_seconds: Annotated[int, Meta(ge=60, le=3600)] = 900
+    console_session_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 28_800
     invite_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 1800
     enrolment_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3600
     setup_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 1800
@@ -68,14 +70,34 @@ LABORATORY: Mapping[str, int] = {
     **dict.fromkeys(("pending_per_secret", "pending_per_client", "pending_per_approver", "pending_per_org"), 1_000_000),
     **dict.fromkeys(("prompts_per_10_minutes", "prompts_per_hour", "prompts_per_approver_hour"), 10_000_000),
     **dict.fromkeys(("first_prompt_seconds", "cool_down_seconds", "cool_down_again_seconds"), 0),
-    **dict.fromkeys(("denies_to_freeze", "nonces_per_minute", "open_decisions_per_minute"), 10_000_000),
+    **dict.fromkeys(("denies_to_freeze", "nonces_per_minute", "open_decisions_per_minute", "reports_per_minute"), 10_000_000),
     "connections": 20_000,
     "connections_per_peer": 20_000,
 }
 
 
+class Notify(Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages that leave the relay, to what people name as their notification targets. Without `egress` nothing leaves."""
+
+    egress: tuple[str, ...] = ()
+    ca: str = ""
+    detail: Literal["none"] = "none"
+    smtp_server: str = ""
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_from: str = ""
+    smtp_user: str = ""
+    smtp_password: str = ""
+    timeout_seconds: Annotated[int, Meta(ge=1, le=30)] = 5
+    tries: Annotated[int, Meta(ge=1, le=10)] = 5
+    retry_seconds: Annotated[int, Meta(ge=1, le=600)] = 5
+    every_seconds: Annotated[int, Meta(ge=0, le=3600)] = 30
+    per_hour: Annotated[int, Meta(ge=1, le=1000)] = 20
+    targets_per_person: Annotated[int, Meta(ge=1, le=50)] = 10
+    tests_per_minute: Annotated[int, Meta(ge=1, le=60)] = 6
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What `stillvault-relay serve` runs with. `setup_token` is secret and never shown."""
+    """What `stillvault-relay serve` runs with. `setup_token` and `notify.smtp_password` are secret and never shown."""
 
     data: str
     listen: str = "127.0.0.1:8443"
@@ -86,6 +108,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     profile: Literal["standard", "laboratory"] = "standard"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Limits()
+    notify: Notify = Notify()
 
     @property
     def directory(self) -> Path:
@@ -98,7 +121,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         return host, port
 
 
-SECRET = frozenset({"setup_token"})
+SECRET = frozenset({"setup_token", "notify.smtp_password"})
+GROUPS: Mapping[str, type[Struct]] = {"limits": Limits, "notify": Notify}  # settings with a dotted name
 
 
 class BadSetting(Exception):
@@ -111,8 +135,8 @@ class BadSetting(Exception):
 
 def names() -> list[str]:
     """All settings by their dotted names, in the order of the classes."""
-    top = [field.name for field in fields(Settings) if field.name != "limits"]
-    return top + [f"limits.{field.name}" for field in fields(Limits)]
+    top = [field.name for field in fields(Settings) if field.name not in GROUPS]
+    return top + [f"{group}.{field.name}" for group, struct in GROUPS.items() for field in fields(struct)]
 
 
 def load(flags: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Settings:
@@ -140,9 +164,13 @@ def load(flags: Mapping[str, str], environment: Mapping[str, str] | None = None)
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """The effective settings for people, secrets hidden."""
+    """The effective settings for people, a dict for each group, secrets hidden."""
     plain: dict[str, Any] = msgspec.to_builtins(settings)
-    return {name: "(hidden)" if name in SECRET and value else value for name, value in plain.items()}
+    for name in SECRET:
+        group, _, inner = name.rpartition(".")
+        place = plain[group] if group else plain
+        place[inner] = "(hidden)" if place[inner] else ""
+    return plain
 
 
 def _pick(name: str, flags: Mapping[str, str], environment: Mapping[str, tuple[str, Any]]) -> tuple[str, Any]:
@@ -194,8 +222,8 @@ def _toml(path: Path) -> dict[str, tuple[str, Any]]:
         raise BadSetting(str(path), "file", f"it is not TOML: {error}", "Mend that line.") from error
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        if name == "limits" and isinstance(value, dict):
-            flat.update({f"limits.{inner}": one for inner, one in value.items()})
+        if name in GROUPS and isinstance(value, dict):
+            flat.update({f"{name}.{inner}": one for inner, one in value.items()})
         else:
             flat[name] = value
     known = [name for name in names() if name != "data"]
@@ -209,27 +237,28 @@ def _toml(path: Path) -> dict[str, tuple[str, Any]]:
 
 
 def _line(text: str, name: str) -> int:
-    pattern = re.compile(rf"^\s*{re.escape(name.removeprefix('limits.'))}\s*=")
+    pattern = re.compile(rf"^\s*{re.escape(name.rpartition('.')[2])}\s*=")
     return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
 
 
 def _built(given: Mapping[str, tuple[str, Any]]) -> Settings:
-    limits: dict[str, Any] = {}
-    top: dict[str, Any] = {}
+    built: dict[str, dict[str, Any]] = {"": {}, **{group: {} for group in GROUPS}}
     for name, (where, value) in given.items():
-        inner = name.removeprefix("limits.")
-        struct: type[Struct] = Settings if inner == name else Limits
+        group, _, inner = name.rpartition(".")
+        struct: type[Struct] = GROUPS[group] if group else Settings
         declared = next(field for field in fields(struct) if field.name == inner)
-        # Text from flags and variables may stand for a number; TOML has types of its own, and they must fit.
+        # Text from flags and variables may stand for a number or a list; TOML has types of its own, and they must fit.
         from_text = isinstance(value, str) and ("environment" in where or where.startswith("--"))
+        if from_text and isinstance(declared.default, tuple):
+            value, from_text = value.replace(",", " ").split(), False
         try:
             converted = msgspec.convert(value, declared.type, strict=not from_text)
         except msgspec.ValidationError as error:
             raise BadSetting(where, name, str(error), "See docs/configuration.md for its range.") from error
         if from_text and isinstance(converted, int) and str(converted) != value:
             raise BadSetting(where, name, "it is not a plain number", "Write digits alone.")
-        (top if inner == name else limits)[inner] = converted
-    return Settings(**top, limits=Limits(**limits))
+        built[group][inner] = converted
+    return Settings(**built[""], limits=Limits(**built["limits"]), notify=Notify(**built["notify"]))
 
 
 def _split_listen(listen: str) -> tuple[str, int]:
@@ -238,6 +267,27 @@ def _split_listen(listen: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise BadSetting("settings", "listen", "it is not HOST:PORT", "Write for example 127.0.0.1:8443.")
     return host, int(port)
+
+
+MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+_ALLOWED = re.compile(r"(http://)?((?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+
+
+class Allowed(NamedTuple):
+    """A host that the operator allows messages to. `clear` is plain HTTP, which only an entry with `http://` permits."""
+
+    clear: bool
+    host: str
+    port: int
+
+
+def allowed_host(text: str) -> Allowed:
+    """An entry of `notify.egress`: [http://]host[:port], also *.host. Raises ValueError with the rule."""
+    match = _ALLOWED.fullmatch(text)
+    if not match or int(match[3] or 1) > 65535:
+        raise ValueError("an entry is not [http://]host[:port], in lower case")
+    clear = bool(match[1])
+    return Allowed(clear, match[2].removeprefix("[").removesuffix("]"), int(match[3] or (80 if clear else 443)))
 
 
 _PUBLIC_URL = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:([1-9][0-9]{0,4}))?")
@@ -264,4 +314,27 @@ def _checked(settings: Settings) -> Settings:
         raise BadSetting(
             "settings", "setup_token", "it is not 32 to 128 characters of base64url", "Make one from 32 random bytes."
         )
+    _check_notify(settings.notify)
     return settings
+
+
+def _check_notify(notify: Notify) -> None:
+    for one in notify.egress:
+        try:
+            allowed_host(one)
+        except ValueError as error:
+            raise BadSetting("settings", "notify.egress", f"{error}", 'Write for example ["ntfy.corp.example"].') from None
+    if not notify.smtp_server:
+        return
+    try:
+        server = allowed_host(notify.smtp_server)
+    except ValueError as error:
+        raise BadSetting("settings", "notify.smtp_server", f"{error}", "Write for example mail.corp.example:587.") from None
+    if server not in [allowed_host(one) for one in notify.egress]:
+        raise BadSetting("settings", "notify.smtp_server", "notify.egress does not list it", f"Add {notify.smtp_server} there.")
+    if not MAIL_ADDRESS.fullmatch(notify.smtp_from):
+        raise BadSetting("settings", "notify.smtp_from", "it is not a mail address", "Write for example vault@corp.example.")
+    if notify.smtp_user and notify.smtp_tls == "none":
+        rule = "a password would cross the network in the clear"
+        raise BadSetting("settings", "notify.smtp_tls", rule, "Use starttls or tls, or no smtp_user.")
+

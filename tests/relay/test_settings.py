@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
-from stillvault.relay.settings import LABORATORY, BadSetting, Limits, Settings, load, names, shown
+from stillvault.relay.settings import LABORATORY, BadSetting, Limits, Notify, Settings, load, names, shown
 from tests.relay.process import RelayProcess
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
@@ -21,9 +21,12 @@ def test_the_document_lists_every_setting_with_its_default() -> None:
     assert set(ROWS) == set(names())
     for field in fields(Limits):
         assert ROWS[f"limits.{field.name}"] == str(field.default), field.name
-    for field in fields(Settings):
-        if isinstance(field.default, str) and field.default:
-            assert ROWS[field.name] == f"`{field.default}`"
+    for group, struct in (("", Settings), ("notify.", Notify)):
+        for field in fields(struct):
+            if isinstance(field.default, str) and field.default:
+                assert ROWS[group + field.name] == f"`{field.default}`"
+            elif isinstance(field.default, int):
+                assert ROWS[group + field.name] == str(field.default)
 
 
 def test_the_documents_example_is_good(directory: Path) -> None:
@@ -47,6 +50,16 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(directory: Path) -> None:
     settings = load({"data": str(directory)}, {"STILLVAULT_RELAY_SETUP_TOKEN_FILE": str(directory / "token")})
     assert settings.setup_token == "t" * 40
     assert "tttt" not in json.dumps(shown(settings))
+    settings = load({"data": str(directory)}, {"STILLVAULT_RELAY_NOTIFY_SMTP_PASSWORD_FILE": str(directory / "token")})
+    assert settings.notify.smtp_password == "t" * 40
+    assert "tttt" not in json.dumps(shown(settings))
+
+
+def test_hosts_are_a_list_in_the_file_and_a_text_in_the_environment(directory: Path) -> None:
+    (directory / "config.toml").write_text('[notify]\negress = ["ntfy.corp", "http://10.0.0.7:8080"]\n')
+    assert load({"data": str(directory)}, {}).notify.egress == ("ntfy.corp", "http://10.0.0.7:8080")
+    environment = {"STILLVAULT_RELAY_NOTIFY_EGRESS": "a.corp:8443, *.b.corp [::1]:25"}
+    assert load({"data": str(directory)}, environment).notify.egress == ("a.corp:8443", "*.b.corp", "[::1]:25")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +70,20 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(directory: Path) -> None:
         ({"STILLVAULT_RELAY_LISTEN": "h:99999"}, "listen: it is not HOST:PORT"),
         ({"STILLVAULT_RELAY_LIMITS_IDLE_SECONDS": "1e2"}, "limits.idle_seconds"),
         ({"STILLVAULT_RELAY_LIMITS_IDLE_SECONDS": "-5"}, "Expected `int` >= 5"),
+        ({"STILLVAULT_RELAY_NOTIFY_EGRESS": "ntfy.corp, https://x/y"}, "notify.egress: an entry is not"),
+        ({"STILLVAULT_RELAY_NOTIFY_EGRESS": "NTFY.corp"}, "notify.egress: an entry is not"),
+        ({"STILLVAULT_RELAY_NOTIFY_SMTP_SERVER": "mail.corp:587"}, "notify.egress does not list it"),
+        ({"STILLVAULT_RELAY_NOTIFY_DETAIL": "full"}, "notify.detail"),
+        (
+            {
+                "STILLVAULT_RELAY_NOTIFY_EGRESS": "mail.corp:25",
+                "STILLVAULT_RELAY_NOTIFY_SMTP_SERVER": "mail.corp:25",
+                "STILLVAULT_RELAY_NOTIFY_SMTP_FROM": "vault@corp.example",
+                "STILLVAULT_RELAY_NOTIFY_SMTP_USER": "vault",
+                "STILLVAULT_RELAY_NOTIFY_SMTP_TLS": "none",
+            },
+            "in the clear",
+        ),
         ({"STILLVAULT_RELAY_LISTEN_FILE": "/none"}, "the file cannot be read"),
         ({"STILLVAULT_RELAY_LISTEN_FILE": "/dev/null", "STILLVAULT_RELAY_LISTEN": "a:1"}, "given twice"),
     ],
