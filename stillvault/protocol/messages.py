@@ -73,15 +73,68 @@ class Login(Message):
     person: str = ""
     device: str = ""
     client: str = ""  # oid of the client certificate
+    handle: str = ""  # instead of person and device: SHA-256 of the device id, which a synced passkey carries to a new browser
+    cookie: bool = False  # a person's browser: the bearer comes as a cookie that no script reads
+    label: str = ""  # what the browser calls itself, for the list of sessions
 
 
 class Session(Message):
-    """A bearer for `Authorization`, and the newest certificate of the client's key."""
+    """A bearer for `Authorization` (empty where it came as a cookie), and the newest certificate of the client's key."""
 
     token: str
     expires: int
     cursor: int  # where the event feed stands now
     cert: Raw | UnsetType = UNSET
+
+
+class Environment(Message):
+    """GET /v1/environment: what the console must know before anybody is signed in."""
+
+    public_url: str
+    host_ok: bool  # the browser came by the name of the public URL: a passkey is of that name for ever
+    organisation: bool
+    org_id: str = ""
+    name: str = ""
+
+
+class Whoami(Message):
+    """GET /v1/session: whose session this is, and where the event feed stands now."""
+
+    person: str
+    device: str
+    roles: list[str]
+    expires: int
+    cursor: int
+
+
+class OneSession(Message):
+    """A line of GET /v1/sessions. `id` names it and opens nothing."""
+
+    id: str
+    device: str
+    created: int
+    last_seen: int
+    expires: int
+    current: bool = False
+    label: str = ""
+
+
+class Sessions(Message):
+    """GET /v1/sessions: all of this person, the newest first."""
+
+    sessions: list[OneSession]
+
+
+class EndSessions(Message):
+    """POST /v1/sessions/end: the one of that id, or all of this person, this one too."""
+
+    id: str = ""
+
+
+class Ended(Message):
+    """How many ended."""
+
+    count: int
 
 
 # ---- enrolment ---------------------------------------------------------------------------------------------------------

@@ -26,17 +26,17 @@ from litestar.response import Stream
 
 from stillvault.crypto import public
 from stillvault.protocol.errors import StillvaultError
-from stillvault.relay import log, openapi, tls
+from stillvault.relay import log, openapi, static, tls
 from stillvault.relay.context import Call, Relay
 from stillvault.relay.edge import App, Edge
-from stillvault.relay.guards import Rule, admit, bearer_hash
+from stillvault.relay.guards import Rule, admit, bearer_hash, cookie_hash, is_same_origin
 from stillvault.relay.hub import Hub
 from stillvault.relay.journal import Journal
 from stillvault.relay.problems import ProblemError, describe
 from stillvault.relay.routes import ROUTES, Route
 from stillvault.relay.services.nonces import Nonces
 from stillvault.relay.services.organisation import Organisation
-from stillvault.relay.services.rates import Rates, Suppressed
+from stillvault.relay.services.rates import Rates, Seen, Suppressed
 from stillvault.relay.settings import BadSetting, Settings, public_host
 from stillvault.relay.store import bearers, schema
 from stillvault.relay.store import trust as store
@@ -144,6 +144,7 @@ async def start(settings: Settings, port: int) -> Running:
         nonces=Nonces(),
         rates=Rates(),
         suppressed=Suppressed(),
+        seen=Seen(),
         journal=journal,
         clock=lambda: int(time.time()),
     )
@@ -224,7 +225,8 @@ def application(relay: Relay, port: int) -> App:
     litestar = Litestar(handlers, openapi_config=None, exception_handlers=handled, logging_config=None)
     host, outer_port = public_host(relay.origin)
     hosts = {f"{name}:{number}" for name in (host, "localhost", "127.0.0.1") for number in {outer_port, port}} | {host}
-    return Edge(litestar, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal)  # type: ignore[arg-type]
+    served_too = static.beside(static.load(relay.journal), litestar)  # type: ignore[arg-type]
+    return Edge(served_too, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal)
 
 
 def _refused(_request: Request[Any, Any, Any], error: ProblemError | StillvaultError) -> Response[bytes]:
@@ -252,23 +254,30 @@ def _handler(relay: Relay, route: Route) -> HTTPRouteHandler:
     async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
         call = _call(relay, route, request)
         if route.body is None:
-            return _answer(route, await route.controller(call))
+            return _answer(route, await route.controller(call), call.reply)
         body = await request.body()
         try:
             decoded = msgspec.json.decode(body, type=route.body)
         except msgspec.MsgspecError:
             raise ProblemError("body-form") from None  # its text may quote the body  # C13
-        return _answer(route, await route.controller(call, decoded))
+        return _answer(route, await route.controller(call, decoded), call.reply)
 
     return HTTPRouteHandler(route.path, http_method=route.method, status_code=route.status, opt={"rule": route.rule})(handle)  # type: ignore[arg-type]
 
 
 def _call(relay: Relay, route: Route, request: Request[Any, Any, Any]) -> Call:
     now = relay.clock()
-    bearer = bearer_hash(request.headers.get("authorization", ""))
+    headers = request.headers
+    bearer = bearer_hash(headers.get("authorization", ""))
+    same_origin = is_same_origin(route.method, headers.get("origin", ""), headers.get("sec-fetch-site", ""))
+    # A cookie counts alone: never beside an Authorization, and never for a page that is not the console's.  # C15
+    cookie = b"" if "authorization" in headers or route.rule is Rule.ANYONE else cookie_hash(headers.get("cookie", ""))
+    if cookie and not same_origin:
+        raise ProblemError("origin")
     query: dict[str, str] = request.scope["query"]  # type: ignore[typeddict-item]  # set by the edge
     if query.keys() - set(route.query):
         raise ProblemError("query")
+    bearer = cookie or bearer
     return Call(
         relay=relay,
         who=admit(relay, route.rule, bearer, now),
@@ -277,13 +286,17 @@ def _call(relay: Relay, route: Route, request: Request[Any, Any, Any]) -> Call:
         parameters={name: str(value) for name, value in request.path_params.items()},
         query=query,
         peer=request.client.host if request.client else "",
-        last_event=request.headers.get("last-event-id", ""),
+        last_event=headers.get("last-event-id", ""),
+        host=headers.get("host", ""),
+        from_cookie=bool(cookie),
+        same_origin=same_origin,
     )
 
 
-def _answer(route: Route, made: Any) -> Response[Any]:
+def _answer(route: Route, made: Any, headers: dict[str, str]) -> Response[Any]:
     if isinstance(made, msgspec.Struct):
-        return Response(msgspec.json.encode(made), media_type="application/json", status_code=route.status)
+        encoded = msgspec.json.encode(made)
+        return Response(encoded, media_type="application/json", status_code=route.status, headers=headers)
     if isinstance(made, bytes):
         return Response(made, media_type=route.media, status_code=route.status)
     stream: AsyncIterator[bytes] = made

@@ -11,7 +11,7 @@ from stillvault.relay.journal import Journal
 from stillvault.relay.log import LogKey
 from stillvault.relay.services.nonces import Nonces
 from stillvault.relay.services.organisation import Organisation
-from stillvault.relay.services.rates import Rates, Suppressed
+from stillvault.relay.services.rates import Rates, Seen, Suppressed
 from stillvault.relay.settings import Settings
 from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.invites import StoredInvite
@@ -33,6 +33,7 @@ class Relay:
     nonces: Nonces
     rates: Rates
     suppressed: Suppressed
+    seen: Seen
     journal: Journal
     clock: Callable[[], int]
 
@@ -48,6 +49,7 @@ class Principal:
     key: bytes = b""
     invite: StoredInvite | None = None
     bearer: bytes = b""
+    expires: int = 0  # of a person's session
 
     @property
     def actor(self) -> str:
@@ -82,6 +84,10 @@ class Call:
     query: dict[str, str] = field(default_factory=dict)
     peer: str = ""
     last_event: str = ""
+    host: str = ""
+    from_cookie: bool = False
+    same_origin: bool = False  # a browser says that the console itself sent it
+    reply: dict[str, str] = field(default_factory=dict)  # headers that the answer takes along
 
 
 def client_audience(key: bytes) -> str:

@@ -42,8 +42,11 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _JSON = re.compile(rb'application/json(?:; ?charset="?utf-8"?)?', re.IGNORECASE)
 _ONCE = frozenset(
-    {b"host", b"content-type", b"content-length", b"transfer-encoding", b"authorization", b"origin", b"last-event-id"}
-)
+    {
+        b"host", b"content-type", b"content-length", b"transfer-encoding", b"authorization", b"origin", b"last-event-id",
+        b"cookie", b"sec-fetch-site",
+    }
+)  # fmt: skip
 
 _SECURITY = [
     (b"cache-control", b"no-store"),
@@ -71,7 +74,9 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", []), *_SECURITY]
+                given = list(message.get("headers", []))
+                named = {name for name, _ in given}  # a file of the console brings its own
+                message["headers"] = [*given, *(header for header in _SECURITY if header[0] not in named)]
             await send(message)
 
         try:

@@ -41,12 +41,32 @@ _CLIENTS = frozenset({Rule.CLIENT})
 _SESSIONS = frozenset({Rule.TRUST, Rule.SESSION, Rule.REQUESTER_OR_ASKED, Rule.PERSON_OR_CLIENT_IN_SCOPE, Rule.DECIDER})
 
 
+COOKIE = "__Host-stillvault"  # the prefix binds it to this very host, to TLS and to every path
+
+
 def bearer_hash(authorization: str) -> bytes:
     """The hash of a bearer, or nothing where none was sent. A malformed header is no bearer."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.isascii() or not 16 <= len(token) <= 256:
         return b""
     return public.sha256(token.encode())
+
+
+def cookie_hash(cookies: str) -> bytes:
+    """The hash of the session cookie, or nothing. It is of another kind than a bearer's: neither works as the other."""
+    named = [part.strip().partition("=") for part in cookies.split(";")]
+    found = [value for name, _, value in named if name == COOKIE]
+    if len(found) != 1 or not found[0].isascii() or not 16 <= len(found[0]) <= 256:
+        return b""
+    return public.sha256(b"cookie:" + found[0].encode())
+
+
+def is_same_origin(method: str, origin: str, site: str) -> bool:
+    """Whether the console itself sent this: a browser says so. The edge has refused every foreign Origin before.  # C15
+
+    A POST names its origin. Where Sec-Fetch-Site is sent it says `same-origin`; or `none`, an address that a person typed.
+    """
+    return bool(origin or method != "POST") and site in ("same-origin", "") + (() if method == "POST" else ("none",))
 
 
 def admit(relay: Relay, rule: Rule, bearer: bytes, now: int) -> Principal:
@@ -80,7 +100,9 @@ def session(relay: Relay, bearer: bytes, now: int) -> Principal:
     if found.person:
         if standing.device(found.person, found.device, now) is None:
             raise ProblemError("sign-in")
-        return Principal(person=found.person, device=found.device, roles=standing.roles(found.person), bearer=bearer)
+        relay.seen.note(bearer, now)
+        roles = standing.roles(found.person)
+        return Principal(person=found.person, device=found.device, roles=roles, bearer=bearer, expires=found.expires)
     if standing.is_revoked(found.client):
         raise ProblemError("revoked")  # unsigned, and it only ever shortens: the daemon ends its leases on this word
     cert = standing.cert(relay.reader, found.client, now)

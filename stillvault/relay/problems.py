@@ -45,6 +45,9 @@ PROBLEMS: dict[str, Kind] = {
         400, "The body does not have the form of this route", "See /openapi.json; unknown and missing fields are refused."
     ),
     "not-found": Kind(404, "No such route", "See /openapi.json."),
+    "no-console": Kind(
+        404, "This relay's package holds no web console", "Install the released wheel, or build the console: tools/console."
+    ),
     "method": Kind(405, "This route does not take that method", "See /openapi.json."),
     "timeout": Kind(408, "The request did not arrive in time", "Send it again without pauses."),
     "headers": Kind(431, "The headers are larger than the limit", "Send fewer; the limit is limits.header_bytes."),

@@ -47,6 +47,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/login/nonce",                Rule.ANYONE,    organisation.nonce,         m.Nothing,      m.Nonce, 201),
     Route("POST", "/v1/login",                      Rule.ANYONE,    organisation.login,         m.Login,        m.Session, 201),
     Route("POST", "/v1/logout",                     Rule.SESSION,   organisation.logout,        m.Nothing,      m.Nothing),
+    Route("GET",  "/v1/environment",                Rule.ANYONE,    organisation.environment,   None,           m.Environment),
+    Route("GET",  "/v1/session",                    Rule.PERSON,    organisation.session,       None,           m.Whoami),
+    Route("GET",  "/v1/sessions",                   Rule.PERSON,    organisation.sessions,      None,           m.Sessions),
+    Route("POST", "/v1/sessions/end",               Rule.PERSON,    organisation.end_sessions,  m.EndSessions,  m.Ended),
     Route("POST", "/v1/roster",                     Rule.ADMIN,     organisation.publish,       m.Publish,      m.Trust),
     Route("POST", "/v1/holds/lift",                 Rule.ADMIN,     organisation.lift,          m.Lift,         m.Lifted),
     # enrolment

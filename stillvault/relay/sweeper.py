@@ -49,9 +49,11 @@ def expire(tx: Transaction, now: int) -> None:
 
 async def clean(relay: Relay, now: int) -> None:
     """Bearers, invites, counters, old events; and what was suppressed, as one row a client and limit."""
-    suppressed = relay.suppressed.take()
+    suppressed, seen = relay.suppressed.take(), relay.seen.take()
 
     def change(tx: Transaction) -> None:
+        for session, at in seen.items():
+            bearers.seen(tx.connection, session, at)
         bearers.sweep(tx.connection, now)
         events.sweep(tx.connection, now - EVENTS_KEPT)
         limits.sweep(tx.connection, now - COUNTERS_KEPT, now)

@@ -7,6 +7,7 @@ from stillvault.protocol import messages
 from stillvault.relay.context import Call
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.services import enrolment, founding, limits, sealing, sign_in
+from stillvault.relay.services import sessions as own_sessions
 
 NOTHING = messages.Nothing()
 
@@ -48,8 +49,24 @@ async def login(call: Call, body: messages.Login) -> messages.Session:
 
 
 async def logout(call: Call, _body: messages.Nothing) -> messages.Nothing:
-    await sign_in.sign_out(call)
+    await own_sessions.sign_out(call)
     return NOTHING
+
+
+async def environment(call: Call) -> messages.Environment:
+    return own_sessions.environment(call)
+
+
+async def session(call: Call) -> messages.Whoami:
+    return own_sessions.own(call)
+
+
+async def sessions(call: Call) -> messages.Sessions:
+    return own_sessions.listed(call)
+
+
+async def end_sessions(call: Call, body: messages.EndSessions) -> messages.Ended:
+    return messages.Ended(await own_sessions.end(call, body.id))
 
 
 async def publish(call: Call, body: messages.Publish) -> messages.Trust:

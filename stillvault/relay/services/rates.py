@@ -1,4 +1,5 @@
-"""Counters in memory: calls of one peer in a minute, and refused prompts that become one row of the audit log."""
+"""Counters in memory: calls of one peer in a minute, refused prompts that become one row of the audit log, sessions that were
+used."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ class Rates:
         self._minute = 0
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def count(self, kind: str, peer: str, limit: int) -> None:
-        """Counts one. Raises `rate-limited` above the limit."""
+    def count(self, kind: str, peer: str, limit: int, events: int = 1) -> None:
+        """Counts one, or several at once. Raises `rate-limited` above the limit."""
         minute = int(time.monotonic() // 60)
         if minute != self._minute or len(self._counts) > MOST_PEERS:
             self._minute, self._counts = minute, Counter()
-        self._counts[kind, peer] += 1
+        self._counts[kind, peer] += events
         if self._counts[kind, peer] > limit:
             raise ProblemError("rate-limited", field=f"limits.{kind}", headers={"retry-after": "60"})
 
@@ -40,4 +41,23 @@ class Suppressed:
         """(subject, limit, count) of all since the last call."""
         taken = [(subject, limit, count) for (subject, limit), count in sorted(self._counts.items())]
         self._counts.clear()
+        return taken
+
+
+class Seen:
+    """When each session was used last. Written by the sweeper: a call that reads writes nothing to the disk."""
+
+    def __init__(self) -> None:
+        self._at: dict[bytes, int] = {}
+
+    def note(self, session: bytes, now: int) -> None:
+        self._at[session] = now
+
+    def at(self, session: bytes, stored: int) -> int:
+        """`stored` is what the database says."""
+        return max(self._at.get(session, 0), stored)
+
+    def take(self) -> dict[bytes, int]:
+        """What was noted since the last call."""
+        taken, self._at = self._at, {}
         return taken

@@ -8,13 +8,16 @@ from __future__ import annotations
 import secrets as randomness
 
 import msgspec
+from msgspec.structs import replace
 
 from stillvault.crypto import public
 from stillvault.protocol import messages, objects
 from stillvault.protocol.errors import Refused
 from stillvault.relay.context import Call
+from stillvault.relay.guards import cookie_hash
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.services.organisation import Standing, key_hash
+from stillvault.relay.services.sessions import set_cookie
 from stillvault.relay.services.verified import raw
 from stillvault.relay.store import bearers, events
 from stillvault.relay.store import trust as store
@@ -22,6 +25,7 @@ from stillvault.relay.store.bearers import StoredSession
 from stillvault.relay.store.transaction import Transaction
 
 TOKEN_BYTES = 32
+LONGEST_LABEL = 80
 CLOCK_SKEW = 300  # seconds that a signer's clock may be off
 
 
@@ -47,8 +51,12 @@ async def sign_in(call: Call, body: messages.Login) -> messages.Session:
     1. the nonce is ours, unused and in time; it is used up by the attempt
     2. who claims to have signed is one person's device, or one client certificate that stands
     3. signature; organisation, origin and time are ours
+
+    A cookie is set for the console alone, which the browser names.  # C15
     """
     relay = call.relay
+    if body.cookie and not call.same_origin:
+        raise ProblemError("origin")
     signed = bytes(body.login)
     try:
         return await _sign_in(call, body, signed)
@@ -72,7 +80,8 @@ async def _sign_in(call: Call, body: messages.Login, signed: bytes) -> messages.
     if verified.org != standing.pin or verified.origin != relay.origin or abs(verified.issued - now) > CLOCK_SKEW:
         raise ProblemError("sign-in", "the login names another organisation, origin or time")
     token = public.b64encode(randomness.token_bytes(TOKEN_BYTES))
-    hashed = public.sha256(token.encode())
+    cookie = set_cookie(token, session.expires - now) if body.cookie else ""
+    hashed = cookie_hash(cookie.partition(";")[0]) if cookie else public.sha256(token.encode())
 
     def change(tx: Transaction) -> int:
         bearers.add_session(tx.connection, hashed, session)
@@ -82,32 +91,51 @@ async def _sign_in(call: Call, body: messages.Login, signed: bytes) -> messages.
         tx.leaf("signed-in", actor, now, oid=public.oid_of(signed), device=session.device, host=cert.host if cert else "")
         return events.cursor(tx.connection)
 
-    cursor = await relay.writer.write(change, essential=True)
+    feed = await relay.writer.write(change, essential=True)
     newest = store.newest_cert(relay.reader, key_hash(cert), cert.subject) if cert else None
-    answer = messages.Session(token, session.expires, cursor)
-    return messages.Session(token, session.expires, cursor, raw(newest.signed)) if newest else answer
+    if cookie:
+        call.reply["set-cookie"] = cookie
+    answer = messages.Session("" if cookie else token, session.expires, feed)
+    return replace(answer, cert=raw(newest.signed)) if newest else answer
 
 
 def _verify(
     call: Call, standing: Standing, body: messages.Login, signed: bytes
 ) -> tuple[SignedLogin, StoredSession, public.Cert | None]:
-    now, ends = call.now, call.now + call.relay.settings.limits.session_seconds
-    if body.client and not body.person and not body.device:
+    limits, now = call.relay.settings.limits, call.now
+    ends = now + (limits.console_session_seconds if body.cookie else limits.session_seconds)
+    if body.client and not body.person and not body.device and not body.cookie and not body.handle:
         if standing.is_revoked(oid(body.client)):
             raise ProblemError("revoked")
         cert = standing.cert(call.relay.reader, oid(body.client), now)
         if cert is None:
             raise ProblemError("sign-in", "the certificate is unknown, ended or revoked")
         payload = standing.trust.verify_by_client("login", signed, cert, now)
-        return msgspec.json.decode(payload, type=SignedLogin), StoredSession("", "", cert.oid, ends), cert
-    if body.person and body.device and not body.client:
-        payload = standing.trust.verify_by_device("login", signed, body.person, body.device, now)
-        return msgspec.json.decode(payload, type=SignedLogin), StoredSession(body.person, body.device, b"", ends), None
+        return msgspec.json.decode(payload, type=SignedLogin), StoredSession("", "", cert.oid, ends, now, now), cert
+    person, device = (body.person, body.device) if not body.handle else _by_handle(standing, body)
+    if person and device and not body.client:
+        payload = standing.trust.verify_by_device("login", signed, person, device, now)
+        made = StoredSession(person, device, b"", ends, now, now, _label(body.label))
+        return msgspec.json.decode(payload, type=SignedLogin), made, None
     raise ProblemError("body-form", "a login is of a person's device, or of a client", "client")
 
 
-async def sign_out(call: Call) -> None:
-    await call.relay.writer.write(lambda tx: bearers.end_session(tx.connection, call.who.bearer), essential=True)
+def _by_handle(standing: Standing, body: messages.Login) -> tuple[str, str]:
+    """The device that a synced passkey names. Whoever it is signs for it right after."""
+    wanted = oid(body.handle)
+    if not body.person and not body.device:
+        for person in standing.roster.people:
+            for device in person.devices:
+                if public.sha256(device.id.encode()) == wanted:
+                    return person.id, device.id
+        raise ProblemError("sign-in", "no device of the roster has this handle")
+    raise ProblemError("body-form", "a handle stands instead of person and device", "handle")
+
+
+def _label(text: str) -> str:
+    if len(text) > LONGEST_LABEL or not text.isascii() or not text.isprintable():
+        raise ProblemError("body-form", f"a label is at most {LONGEST_LABEL} printable ASCII characters", "label")
+    return text
 
 
 def oid(text: str) -> bytes:

@@ -13,6 +13,12 @@ class StoredSession(NamedTuple):
     device: str
     client: bytes
     expires: int
+    created: int = 0
+    last_seen: int = 0
+    label: str = ""  # what the browser calls itself; empty for the command line
+
+
+_COLUMNS = ", ".join(StoredSession._fields)
 
 
 def add_setup_token(db: Connection, hashed: bytes, expires: int) -> None:
@@ -29,14 +35,24 @@ def take_setup_tokens(db: Connection) -> None:
 
 
 def add_session(db: Connection, hashed: bytes, session: StoredSession) -> None:
-    query = "INSERT INTO sessions (hash, person, device, client, expires) VALUES (?, ?, ?, ?, ?)"
+    query = f"INSERT INTO sessions (hash, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  constant names
     db.execute(query, (hashed, *session))
 
 
 def session(db: Connection, hashed: bytes, now: int) -> StoredSession | None:
-    query = "SELECT person, device, client, expires FROM sessions WHERE hash = ? AND expires > ?"
+    query = f"SELECT {_COLUMNS} FROM sessions WHERE hash = ? AND expires > ?"  # noqa: S608  constant names
     row = db.execute(query, (hashed, now)).fetchone()
     return StoredSession(*row) if row else None
+
+
+def sessions_of(db: Connection, person: str, now: int) -> list[tuple[bytes, StoredSession]]:
+    """A person's sessions by their hash, the newest first."""
+    query = f"SELECT hash, {_COLUMNS} FROM sessions WHERE person = ? AND expires > ? ORDER BY created DESC, hash"  # noqa: S608
+    return [(row[0], StoredSession(*row[1:])) for row in db.execute(query, (person, now))]
+
+
+def seen(db: Connection, hashed: bytes, at: int) -> None:
+    db.execute("UPDATE sessions SET last_seen = ? WHERE hash = ?", (at, hashed))
 
 
 def end_session(db: Connection, hashed: bytes) -> None:

@@ -1,0 +1,196 @@
+"""The console as static files, its headers, and the cookie that a browser signs in with. A18, C15, D and X rows that headers carry."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from stillvault.crypto.public import b64encode, encode, sha256
+from tests.relay.parties import Organisation, wire
+from tests.relay.process import Answer, RelayProcess
+
+PACKAGE = Path(__file__).resolve().parents[2] / "stillvault" / "console"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; manifest-src 'self'; "
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "trusted-types stillvault"
+)
+COOKIE = "__Host-stillvault"
+
+
+def cookie_login(org: Organisation, signer: str, /, **changes: object) -> Answer:
+    device = org.devices[signer]
+    nonce = org.relay.call("POST", "/v1/login/nonce", {}).ok()["nonce"]
+    said = {"org": org.pin, "origin": org.relay.url, "nonce": nonce, "issued": int(time.time())}
+    signed = wire(device.auth.sign("login", encode(said)))[0]
+    body = {"login": signed, "person": signer, "device": device.id, "cookie": True, "label": "Chromium on Linux", **changes}
+    sent = {name: value for name, value in body.items() if value != ""}
+    return org.relay.call("POST", "/v1/login", sent, headers={"Origin": org.relay.url})
+
+
+def cookie_of(answer: Answer) -> str:
+    return answer.headers["set-cookie"].partition(";")[0]
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------------
+
+
+def test_every_file_of_the_manifest_is_served_as_it_says(relay: RelayProcess) -> None:
+    manifest = json.loads((PACKAGE / "console.json").read_bytes())
+    assert relay.call("GET", "/console.json").ok() == manifest
+    assert manifest["headers"]["content-security-policy"] == POLICY
+    assert {"index.html"} < set(manifest["files"])
+    for name, file in manifest["files"].items():
+        answer = relay.call("GET", f"/{name}")
+        assert (answer.status, hashlib.sha256(answer.body).hexdigest()) == (200, file["sha256"]), name
+        assert answer.headers["content-type"] == file["type"]
+        immutable = "immutable" in answer.headers["cache-control"]
+        assert immutable == name.startswith("assets/")
+        for header, value in manifest["headers"].items():
+            assert answer.headers[header] == value, name
+
+
+@pytest.mark.parametrize("path", ["/", "/setup", "/join/person", "/secrets/prod/db", "/signin", "/pending/abc"])
+def test_a_screen_is_the_application(relay: RelayProcess, path: str) -> None:
+    answer = relay.call("GET", path)
+    assert answer.body == (PACKAGE / "index.html").read_bytes()
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["permissions-policy"].count("=(self)") == 3
+    for name in ("x-content-type-options", "referrer-policy", "strict-transport-security"):
+        assert answer.headers[name]
+
+
+def test_what_is_no_file_is_none(relay: RelayProcess) -> None:
+    for path in ("/assets", "/assets/nothing.js", "/console", "/index.htm", "/__init__.py", "/etc/passwd", "/assetsx"):
+        assert relay.call("GET", path).code == "not-found", path
+    assert relay.call("GET", "/assets/../console.json").code == "path-form"
+    assert relay.call("POST", "/", {}).code == "method"
+    # What the API answers keeps its own policy: no page at all.
+    answer = relay.call("GET", "/v1/environment")
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_browser_may_have_it_packed_and_need_not_fetch_it_twice(relay: RelayProcess) -> None:
+    manifest = json.loads((PACKAGE / "console.json").read_bytes())
+    script = next(f"/{name}" for name in manifest["files"] if name.endswith(".js") and name.startswith("assets/index"))
+    plain, packed = relay.call("GET", script), relay.call("GET", script, headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert "content-encoding" not in relay.call("GET", script, headers={"Accept-Encoding": "gzip;q=0"}).headers
+    again = relay.call("GET", "/", headers={"If-None-Match": relay.call("GET", "/").headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+    assert again.headers["content-security-policy"] == POLICY
+    assert relay.call("HEAD", "/").body == b""
+
+
+# ---- the cookie ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_browser_signs_in_by_a_cookie_that_no_script_reads(org: Organisation) -> None:
+    made = cookie_login(org, "ben")
+    assert made.ok()["token"] == ""
+    attributes = {part.strip() for part in made.headers["set-cookie"].split(";")[1:]}
+    assert attributes >= {"Path=/", "Secure", "HttpOnly", "SameSite=Strict"}
+    assert not [one for one in attributes if one.startswith("Domain")]
+    assert 28_700 <= made.ok()["expires"] - time.time() <= 28_800
+    cookie = {"Cookie": cookie_of(made)}
+    who = org.relay.call("GET", "/v1/session", headers=cookie).ok()
+    assert (who["person"], who["device"], who["roles"]) == ("ben", "ben-phone", ["approver"])
+    # Nothing of the bearer is on the disk, and neither form works as the other.
+    token = cookie_of(made).partition("=")[2]
+    database = b"".join(path.read_bytes() for path in org.relay.data.glob("stillvault.db*"))
+    assert token.encode() not in database
+    assert sha256(token.encode()) not in database
+    assert org.relay.call("GET", "/v1/session", token=token).code == "sign-in"
+    as_cookie = {"Cookie": f"{COOKIE}={org.devices['ben'].session}"}
+    assert org.relay.call("GET", "/v1/session", headers=as_cookie).code == "sign-in"
+
+
+def test_a_cookie_counts_only_for_the_console_itself(org: Organisation) -> None:  # C15
+    cookie, own = {"Cookie": cookie_of(cookie_login(org, "alice"))}, org.relay.url
+    call = org.relay.call
+    assert call("POST", "/v1/sessions/end", {"id": "x"}, headers=cookie).code == "origin"
+    assert call("POST", "/v1/sessions/end", {"id": "x"}, headers={**cookie, "Origin": own}).code == "unknown"
+    assert call("POST", "/v1/sessions/end", {}, headers={**cookie, "Origin": "https://evil.example"}).code == "origin"
+    assert call("POST", "/v1/sessions/end", {}, headers={**cookie, "Origin": "null"}).code == "origin"
+    for site in ("cross-site", "same-site", "none", "same-origin, same-origin"):
+        assert call("POST", "/v1/sessions/end", {}, headers={**cookie, "Origin": own, "Sec-Fetch-Site": site}).code == "origin"
+    for site, code in (("cross-site", "origin"), ("same-site", "origin"), ("none", ""), ("same-origin", "")):
+        assert call("GET", "/v1/session", headers={**cookie, "Sec-Fetch-Site": site}).code == code
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        assert call("POST", "/v1/logout", {}, headers={**cookie, "Origin": own, "Content-Type": kind}).status == 415
+    # Never beside an Authorization, good or bad; never twice.
+    assert call("GET", "/v1/session", token="x" * 43, headers=cookie).code == "sign-in"
+    assert call("GET", "/v1/session", headers={**cookie, "Authorization": "Basic eDp5"}).code == "sign-in"
+    twice = {"Cookie": f"{cookie['Cookie']}; {cookie['Cookie']}"}
+    assert call("GET", "/v1/session", headers=twice).code == "sign-in"
+    # A sign-in by cookie needs a browser that says who asks.
+    device = org.devices["ben"]
+    assert org.login(device.auth, person="ben", device=device.id, cookie=True).code == "origin"  # type: ignore[arg-type]
+
+
+def test_a_synced_passkey_finds_its_device(org: Organisation) -> None:
+    handle = b64encode(sha256(b"ben-phone"))
+    made = cookie_login(org, "ben", person="", device="", handle=handle)
+    assert org.relay.call("GET", "/v1/session", headers={"Cookie": cookie_of(made)}).ok()["device"] == "ben-phone"
+    assert cookie_login(org, "ben", handle=handle).code == "body-form"
+    assert cookie_login(org, "ben", person="", device="", handle=b64encode(sha256(b"nobody"))).code == "sign-in"
+    other = b64encode(sha256(b"alice-laptop"))
+    assert cookie_login(org, "ben", person="", device="", handle=other).status == 422  # ben's key signed
+
+
+# ---- sessions ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_sees_and_ends_their_sessions(org: Organisation) -> None:
+    relay, own = org.relay, {"Origin": org.relay.url}
+    first, second = ({"Cookie": cookie_of(cookie_login(org, "ben")), **own} for _ in range(2))
+    bearer = org.devices["ben"].session
+    listed = relay.call("GET", "/v1/sessions", headers=first).ok()["sessions"]
+    assert [one["label"] for one in listed if one.get("current")] == ["Chromium on Linux"]
+    assert len(listed) == 3  # two cookies, one bearer
+    assert all(abs(one["last_seen"] - time.time()) < 60 for one in listed)
+    other = next(one["id"] for one in relay.call("GET", "/v1/sessions", headers=second).ok()["sessions"] if one.get("current"))
+    assert relay.call("POST", "/v1/sessions/end", {"id": other}, headers=first).ok() == {"count": 1}
+    assert relay.call("GET", "/v1/session", headers=second).code == "sign-in"
+    # Somebody else's are not theirs to end.
+    alice = org.admin.get("/v1/sessions").ok()["sessions"][0]["id"]
+    assert relay.call("POST", "/v1/sessions/end", {"id": alice}, headers=first).code == "unknown"
+    everywhere = relay.call("POST", "/v1/sessions/end", {}, headers=first)
+    assert everywhere.ok()["count"] >= 2
+    assert "Max-Age=0" in everywhere.headers["set-cookie"]
+    assert relay.call("GET", "/v1/session", headers=first).code == "sign-in"
+    assert relay.call("GET", "/v1/session", token=bearer).code == "sign-in"
+    assert org.admin.get("/v1/session").ok()["person"] == "alice"
+
+
+def test_logout_takes_the_cookie_back(org: Organisation) -> None:
+    cookie = {"Cookie": cookie_of(cookie_login(org, "ben")), "Origin": org.relay.url}
+    assert "Max-Age=0" in org.relay.call("POST", "/v1/logout", {}, headers=cookie).headers["set-cookie"]
+    assert org.relay.call("GET", "/v1/session", headers=cookie).code == "sign-in"
+
+
+def test_a_cookie_ends_with_the_device(org: Organisation) -> None:
+    cookie = {"Cookie": cookie_of(cookie_login(org, "ben"))}
+    assert org.relay.call("GET", "/v1/session", headers=cookie).status == 200
+    org.policy = {**org.policy, "people": ["alice"]}
+    del org.devices["ben"]
+    org.publish().ok()
+    assert org.relay.call("GET", "/v1/session", headers=cookie).code == "sign-in"
+
+
+def test_the_environment_before_and_after_the_organisation(relay: RelayProcess) -> None:
+    before = relay.call("GET", "/v1/environment").ok()
+    assert before == {"public_url": relay.url, "host_ok": True, "organisation": False}
+    org = Organisation(relay).create()
+    after = relay.call("GET", "/v1/environment", headers={"Host": f"127.0.0.1:{relay.port}"}).ok()
+    assert after == {"public_url": relay.url, "host_ok": False, "organisation": True, "org_id": org.pin, "name": "Tests"}
