@@ -53,7 +53,7 @@ def test_a_new_client_prompts_once_until_its_first_approval(directory: Path) -> 
 
 
 def test_five_cards_in_ten_minutes_and_an_approval_gives_back(directory: Path) -> None:
-    with limited(directory, pending_per_client=1000) as org:
+    with limited(directory, pending_per_client=1000, pending_per_approver=1000) as org:
         client = trusted(org)
         secrets = [org.seal(f"prod/s{number}") for number in range(7)]
         for number in range(5):
@@ -67,11 +67,11 @@ def test_five_cards_in_ten_minutes_and_an_approval_gives_back(directory: Path) -
 
 
 def test_pending_cards_are_capped_by_secret_client_approver_and_organisation(directory: Path) -> None:
-    with limited(directory, prompts_per_10_minutes=1000, pending_per_approver=4, pending_per_org=6) as org:
+    with limited(directory, prompts_per_10_minutes=1000, pending_per_approver=8, pending_per_org=20) as org:
         org.policy = {**org.policy, "people": ["alice"]}
         org.publish().ok()
-        client = trusted(org)
-        for number in range(8):
+        client, other = trusted(org), trusted(org, "host/db-2")
+        for number in range(12):
             org.seal(f"prod/s{number}")
         client.ask("prod/s0")[2].ok()
         other_chain = {**payload(client.request("prod/s0")[0])["observed"], "chain": []}
@@ -79,16 +79,38 @@ def test_pending_cards_are_capped_by_secret_client_approver_and_organisation(dir
         client.ask("prod/s1")[2].ok()
         client.ask("prod/s2")[2].ok()
         assert limit_of(client.ask("prod/s3")[2]) == "pending_per_client"
-        last, _, asked = client.ask("prod/s4", exe="/bin/a")
-        asked.ok()
+        # A client that names another program each time gets half of what one person sees, and no more.
+        client.ask("prod/s4", exe="/bin/a")[2].ok()
         assert limit_of(client.ask("prod/s5", exe="/bin/b")[2]) == "pending_per_approver"
+        for number in range(3):
+            other.ask(f"prod/s{number}")[2].ok()
+        last, _, asked = other.ask("prod/s3", exe="/bin/a")
+        asked.ok()
+        third = org.client("host/db-3")
+        assert limit_of(third.ask("prod/s6")[2]) == "pending_per_approver"
         # A command that asks for two secrets is one card.
-        one, _ = client.request("prod/s6", exe="/bin/c")
-        two, _ = client.request("prod/s7", **same_card(one))
+        one, _ = third.request("prod/s6", exe="/bin/c")
+        two, _ = third.request("prod/s7", **same_card(one))
         card = {"requests": wire(one, two)}
-        assert limit_of(client.post("/v1/requests", card)) == "pending_per_approver"
-        client.cancel(last).ok()
-        client.post("/v1/requests", card).ok()
+        assert limit_of(third.post("/v1/requests", card)) == "pending_per_approver"
+        other.cancel(last).ok()
+        third.post("/v1/requests", card).ok()
+
+
+def test_what_a_client_reports_is_bounded(directory: Path) -> None:
+    with limited(directory, reports_per_minute=4) as org:
+        client = trusted(org)  # one receipt
+        secret = org.seal("prod/again")
+        request, _, asked = client.ask("prod/again")
+        asked.ok()
+        org.approve(org.admin, client, (request, secret)).ok()
+        client.receipt(request, secret).ok()
+        client.receipt(request, secret, "discarded").ok()  # late: logged once more
+        before = len(org.leaves())
+        third = client.receipt(request, secret, "failed")
+        assert (third.status, third.code) == (409, "conflict")
+        assert len(org.leaves()) == before
+        assert limit_of(client.receipt(request, secret, "failed")) == "reports_per_minute"
 
 
 def test_an_organisation_has_a_cap(directory: Path) -> None:  # P2

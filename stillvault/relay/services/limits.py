@@ -62,6 +62,9 @@ def check(tx: Transaction, limits: Limits, card: Card, now: int) -> None:
             raise refuse("pending_per_secret")
     if store.pending_cards(db, card.identity) >= limits.pending_per_client:
         raise refuse("pending_per_client")
+    # A host whose programs all ask, or that names a new program each time, leaves half of a person's screen to the others.
+    if store.pending_of_client(db, card.key) >= max(limits.pending_per_approver // 2, 1):
+        raise refuse("pending_per_approver")
     if store.pending_cards(db) >= limits.pending_per_org:
         raise refuse("pending_per_org")
     if store.cards_since(db, card.identity, now - TEN_MINUTES) >= limits.prompts_per_10_minutes:

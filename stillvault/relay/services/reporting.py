@@ -19,6 +19,7 @@ from stillvault.relay.store.requests import StoredRequest
 from stillvault.relay.store.transaction import Transaction
 
 MOST_OBJECTS = 100
+MOST_WORDS = 2  # receipts of one request, and cancels: the second one is logged as late, a third is refused
 
 
 class Used(objects.Object):
@@ -51,8 +52,13 @@ Take = Callable[[Transaction, StoredRequest, bytes, bytes, int], None]
 
 
 async def _report(call: Call, name: str, signed: Sequence[bytes], take: Take) -> None:
-    """Each object: signature of the session's certificate, and a request that the same client raised."""
+    """Each object: signature of the session's certificate, and a request that the same client raised.
+
+    One client can make the log grow only so fast (limits.reports_per_minute), and use reports never take the reserved space.
+    """
     standing, cert = sealing.standing_of(call), call.who.client()
+    call.relay.rates.count("reports_per_minute", public.b64encode(call.who.key), call.relay.settings.limits.reports_per_minute,
+                           len(signed))
     if not 1 <= len(signed) <= MOST_OBJECTS:
         raise ProblemError("body-form", f"1 to {MOST_OBJECTS} objects", "objects")
     verified: list[tuple[bytes, bytes, bytes]] = []
@@ -65,10 +71,12 @@ async def _report(call: Call, name: str, signed: Sequence[bytes], take: Take) ->
             row = requests.get(tx.connection, public.b64decode(msgspec.json.decode(payload, type=_Named).request))
             if row is None or row.key != call.who.key:
                 raise ProblemError("unknown")  # C5
+            if name != "use" and requests.reports_of(tx.connection, row.oid, name, besides=oid) >= MOST_WORDS:
+                raise ProblemError("conflict", f"this request has {MOST_WORDS} of them already", name)
             if requests.add_report(tx.connection, oid, row.oid, wrapper, call.now):
                 take(tx, row, oid, payload, call.now)
 
-    await call.relay.writer.write(change, essential=True)
+    await call.relay.writer.write(change, essential=name != "use")
 
 
 async def receipts(call: Call, signed: Sequence[bytes]) -> None:

@@ -39,6 +39,13 @@ def pending_cards(db: Connection, identity: bytes | None = None) -> int:
     return count
 
 
+def pending_of_client(db: Connection, key: bytes) -> int:
+    """Cards of one client that wait, whichever program asked."""
+    query = "SELECT count(DISTINCT card) FROM requests WHERE state = 'pending' AND key = ?"
+    count: int = db.execute(query, (key,)).get
+    return count
+
+
 def pending_of(db: Connection, identity: bytes, path: str) -> int:
     query = "SELECT count(*) FROM requests WHERE state = 'pending' AND path = ? AND identity = ?"
     count: int = db.execute(query, (path, identity)).get

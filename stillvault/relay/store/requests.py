@@ -191,6 +191,14 @@ def add_report(db: Connection, oid: bytes, request: bytes, signed: bytes, now: i
     return db.execute(query, (oid, request, signed, now)).fetchone() is not None
 
 
+def reports_of(db: Connection, request: bytes, name: str, *, besides: bytes) -> int:
+    """How many signed objects of this name a request has, without the one of that oid. The rest of a wrapper is base64, so the
+    name of its type stands in it once."""
+    query = "SELECT count(*) FROM reports WHERE request = ? AND oid <> ? AND instr(signed, ?)"
+    count: int = db.execute(query, (request, besides, f"/vnd.stillvault.{name}.v1+json".encode())).get
+    return count
+
+
 def first_prompt(db: Connection, request: bytes, person: str, device: str, channel: str) -> bool:
     """True the first time that this device gets this request by this channel."""
     query = "INSERT INTO prompted VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1"
