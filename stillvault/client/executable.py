@@ -2,8 +2,9 @@
 
 The file is what the kernel runs, whatever name it was started by. Its identity is (device, inode, ctime, size): with the same
 identity the content is the same, because any write or rename of the bytes moves ctime and only root can set that back. So each
-executable is hashed once. A file larger than `MAX_SIZE`, or one that takes longer than `MAX_SECONDS`, is not hashed: the caller
-is refused, an ancestor is shown as unknown.
+executable is hashed once; one that changed within the last second is hashed again each time, because two writes within a tick
+of the kernel's clock have one ctime. A file larger than `MAX_SIZE`, or one that takes longer than `MAX_SECONDS`, is not hashed:
+the caller is refused, an ancestor is shown as unknown.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from stillvault.protocol.errors import Refused
 MAX_SIZE = 1 << 30  # bytes
 MAX_SECONDS = 5.0
 CHUNK = 1 << 20  # bytes
+SETTLED = 1_000_000_000  # nanoseconds
 CACHED = 1024  # executables
 GONE = b" (deleted)"
 
@@ -98,6 +100,8 @@ class Hasher:
             if not wait:
                 raise NotHashed
             digest = self._hash(fd, key)
+            if time.time_ns() - key.ctime < SETTLED:
+                return key, digest, status.st_nlink
             with self._lock:
                 self._digests[key] = digest
                 while len(self._digests) > self._capacity:
@@ -110,7 +114,7 @@ class Hasher:
         end = time.monotonic() + MAX_SECONDS
         hashed, left = hashlib.sha256(), key.size
         while left > 0:
-            chunk = os.read(fd, min(CHUNK, left))
+            chunk = os.pread(fd, min(CHUNK, left), key.size - left)
             if not chunk or time.monotonic() > end:
                 raise Refused("caller-exe", "the caller's executable could not be hashed in time")
             hashed.update(chunk)

@@ -91,16 +91,17 @@ class Connection:
 
     async def identity(self) -> Identity:
         """The whole description of the caller. Raises `Refused` where the kernel does not give it."""
-        if (known := self._identity) is None:
-            # Shielded: the thread uses the descriptors of the caller, so they stay open until it is done.
-            work = self._door.workers.run(self.caller.describe, self._door.hasher)
-            try:
-                known = self._identity = await asyncio.shield(work)
-            except asyncio.CancelledError:
-                with suppress(StillvaultError):
-                    await work
-                raise
-        return known
+        if self._identity is None:
+            async with self._door.turn(self.uid):
+                # Shielded: the thread uses the descriptors of the caller, so they stay open until it is done.
+                work = self._door.workers.run(self.caller.describe, self._door.hasher)
+                try:
+                    self._identity = await asyncio.shield(work)
+                except asyncio.CancelledError:
+                    with suppress(StillvaultError):
+                        await work
+                    raise
+        return self._identity
 
     def send(self, fields: dict[str, Any]) -> None:
         """Sends an event. Never waits."""
@@ -306,6 +307,7 @@ class Listener:
         self._front = front
         self._connections: set[Connection] = set()
         self._per_uid: Counter[int] = Counter()
+        self._turns: dict[int, asyncio.Lock] = {}
         self.loop.add_reader(sock.fileno(), self._acceptable)
         self._sweeping = self.loop.call_later(SWEEP, self._sweep)
 
@@ -323,6 +325,10 @@ class Listener:
             return
         if sum(one.descriptors for one in self._connections if one.uid == uid) > MAX_DESCRIPTORS_PER_UID:
             raise RateLimited("descriptors", "this account keeps too many pipes open at the daemon", "close some, then try again")
+
+    def turn(self, uid: int) -> asyncio.Lock:
+        """One hashing thread at a time is an account's: its large or slow executables must not keep those of others waiting."""
+        return self._turns.setdefault(uid, asyncio.Lock())
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""

@@ -6,8 +6,8 @@ The order is what makes it sound (protocol section 6):
    process (the pidfd still lives afterwards, so the pid cannot have been given to another one in between). `Caller.identify`.
 2. A nonce goes out, and the reply, like every message after it, must carry a pidfd of that same process. A descriptor that was
    passed on or inherited speaks for somebody else and is refused. `Caller.check_sender`.
-3. After the nonce the process is looked at again, with its name and arguments: it may not have become another program in the
-   meantime (a pidfd survives `execve`). `Caller.check(arguments=True)`.
+3. After the nonce the process is looked at again, with its name and the place of its arguments: it may not have become another
+   program in the meantime (a pidfd survives `execve`). `Caller.check(arguments=True)`.
 4. Before each delivery and around each lease hit it is looked at again. `Caller.check`.
 
 The caller is the process at the socket. Where that is Stillvault's own front (by device and inode), the caller is the front's
@@ -215,9 +215,10 @@ class Process:
         self.check_alive()
         return key
 
-    def arguments(self) -> tuple[bytes, bytes]:
-        """Name and arguments: forgeable, so only ever compared with themselves."""
-        return self.stat().comm, self._read("cmdline")
+    def arguments(self) -> tuple[bytes, tuple[int, ...]]:
+        """Name, and where the arguments lie: forgeable, so only ever compared with themselves."""
+        stat = self.stat()
+        return stat.comm, stat.arguments
 
     def euid(self) -> int:
         """The effective uid, now."""
@@ -282,7 +283,7 @@ class Caller:
     exact: bool  # named by SO_PEERPIDFD; else by pid, in user mode on an older kernel
     leader: Process | None = None
     _looks: list[Look] = field(default_factory=list)
-    _arguments: tuple[bytes, bytes] = (b"", b"")
+    _arguments: tuple[bytes, tuple[int, ...]] = (b"", ())
 
     @classmethod
     def identify(cls, connection: socket.socket, *, front: tuple[int, int] | None, exact: bool) -> Caller:

@@ -1,7 +1,8 @@
 """Reading /proc's text. Pure: bytes in, typed facts out, and a `ValueError` for anything that is not of the kernel's form.
 
 A process chooses its own `comm` (it may hold spaces, brackets and newlines), so `stat` is read from the last `)`. Nothing here
-is ever taken from `cmdline` or `comm` as an identity: they are compared, never believed.
+is ever taken from `comm` as an identity: it is compared, never believed. `cmdline` and `environ` are not read at all: they are
+memory of the process, and where that is a mapped file of a file system of its own, reading them waits for as long as it likes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ FIELD_PPID = 4
 FIELD_SESSION = 6
 FIELD_STARTED = 22  # clock ticks after boot
 FIELDS_IMAGE = (26, 28, 47)  # startcode, startstack, start_brk: each execve lays them out anew
+FIELDS_ARGUMENTS = (48, 49, 50, 51)  # where arguments and environment begin and end
 FIRST_FIELD = 3
 
 CONTAINER = re.compile(r"(?:^|[-:/])([0-9a-f]{64})(?:\.scope)?$")
@@ -29,6 +31,7 @@ class Stat(NamedTuple):
     session: int
     started: int
     image: tuple[int, ...]
+    arguments: tuple[int, ...]
 
 
 class Place(NamedTuple):
@@ -44,13 +47,13 @@ def parse_stat(line: bytes) -> Stat:
     if opening < 0 or closing < opening:
         raise ValueError("stat: no name")
     fields = line[closing + 1 :].split()
-    if len(fields) <= FIELDS_IMAGE[-1] - FIRST_FIELD:
+    if len(fields) <= FIELDS_ARGUMENTS[-1] - FIRST_FIELD:
         raise ValueError("stat: too short")
-    code, stack, heap = FIELDS_IMAGE
     return Stat(
         int(line[:opening]), line[opening + 2 : closing], int(fields[FIELD_PPID - FIRST_FIELD]),
         int(fields[FIELD_SESSION - FIRST_FIELD]), int(fields[FIELD_STARTED - FIRST_FIELD]),
-        (int(fields[code - FIRST_FIELD]), int(fields[stack - FIRST_FIELD]), int(fields[heap - FIRST_FIELD])),
+        tuple(int(fields[number - FIRST_FIELD]) for number in FIELDS_IMAGE),
+        tuple(int(fields[number - FIRST_FIELD]) for number in FIELDS_ARGUMENTS),
     )  # fmt: skip
 
 

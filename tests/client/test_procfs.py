@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillvault.client.executable import shown_path
+from stillvault.client.executable import SETTLED, Hasher, shown_path
 from stillvault.client.peer import Process, has_pidfs
 from stillvault.client.procfs import parse_euid, parse_pidfd, parse_place, parse_stat
 
@@ -56,7 +57,7 @@ def test_pidfds_of_two_processes_are_told_apart(by_inode):  # L4
         child.wait()
 
 
-NUMBERS = " ".join(["S 7 8 9", *["0"] * 15, "4242 0 0 0 11 0 13", *["0"] * 18, "17 0"])
+NUMBERS = " ".join(["S 7 8 9", *["0"] * 15, "4242 0 0 0 11 0 13", *["0"] * 18, "17 1 2 3 4"])
 
 
 @settings(max_examples=10000, deadline=None)
@@ -65,6 +66,19 @@ def test_stat_is_read_from_the_last_bracket(comm):  # L10
     stat = parse_stat(b"12 (" + comm + b") " + NUMBERS.encode())
     assert stat[:5] == (12, comm, 7, 9, 4242)
     assert stat.image == (11, 13, 17)
+    assert stat.arguments == (1, 2, 3, 4)
+
+
+def test_a_digest_is_kept_only_once_the_file_is_settled(tmp_path):  # two writes within one tick have one ctime
+    program, hasher = tmp_path / "program", Hasher()
+    program.write_bytes(b"one")
+    with program.open("rb") as file:
+        key, digest, _ = hasher.digest(file.fileno())
+        assert hasher.known(key) is None
+        while time.time_ns() - key.ctime < SETTLED:
+            time.sleep(0.05)
+        assert hasher.digest(file.fileno())[:2] == (key, digest)
+    assert hasher.known(key) == digest
 
 
 @settings(max_examples=2000, deadline=None)
