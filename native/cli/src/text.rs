@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn the_hidden_characters_are_those_of_the_core() {
+        for character in '\0'..=char::MAX {
+            let text = character.to_string();
+            assert_eq!(hidden(character), stillvault_core::text::check_visible(&text).is_err(), "{:x}", u32::from(character));
+            if character != '\\' {
+                assert_eq!(visible(OsStr::new(&text)), stillvault_core::text::visible(text.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
     fn json_hides_nothing_and_moves_no_cursor() {
         let value = serde_json::json!({"a": "\u{9b}\u{202e}\u{e0001}é"});
         assert_eq!(json(&value), "{\"a\":\"\\u009b\\u202e\\udb40\\udc01é\"}\n");
