@@ -93,9 +93,11 @@ def _await(account: Any, name: str, seconds: float) -> Any:
         if name:
             try:
                 return device.choose(found.cards, name)
-            except Failed:
+            except Failed as error:
                 if left <= 0:
                     _say_refused(found)
+                    if seconds:
+                        raise Expired("nothing-waits", error.message, error.remedy) from None
                     raise
             time.sleep(min(0.5, max(0.0, left)))
             continue

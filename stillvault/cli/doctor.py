@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -15,6 +15,9 @@ import msgspec
 from stillvault.cli.base import Verb, emit, home, now, table
 from stillvault.protocol.errors import StillvaultError
 from stillvault.transport.home import Home
+
+if TYPE_CHECKING:
+    from stillvault.transport.identity import ClientIdentity
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,23 @@ def _clients(here: Home) -> Iterator[Finding]:
             yield Finding(f"client {one.subject}", "fail", f"its certificate is refused: {error.code}", "invite and join it anew")
             continue
         yield _life(f"client {one.subject}", cert.issued, cert.expires, "an administrator runs `stillvault org renew`")
+        if not one.subject.startswith("person/"):
+            yield _sign_in(here, one)
+
+
+def _sign_in(here: Home, client: ClientIdentity) -> Finding:
+    """What the relay says to this client now: the roster in this home may be older than a revocation."""
+    from stillvault.crypto.public import b64decode, b64encode, oid_of
+    from stillvault.transport.http import Relay, RelayRefused
+    from stillvault.transport.session import sign_in
+
+    organisation, check = here.organisation(), f"client {client.subject}"
+    try:
+        sign_in(Relay(organisation.relay, here.ca(), timeout=5), lambda payload: client.key.sign("login", payload),
+                org=b64decode(organisation.org_id), now=now(), client=b64encode(oid_of(client.cert)))
+    except RelayRefused as error:
+        return Finding(check, "fail", f"the relay refuses it: {error.code}", "ask an administrator; invite and join it anew")
+    return Finding(check, "ok", "signs in")
 
 
 def _daemon(here: Home) -> Iterator[Finding]:

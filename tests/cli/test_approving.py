@@ -174,6 +174,7 @@ def test_nothing_waits(town: World) -> None:
     assert carol.json("inbox") == {"v": 1, "cards": [], "refused": [], "held": 0}
     assert "no-card" in carol.fails(1, "deny", "0123456789ab")
     assert "no-card" in carol.fails(1, "approve", "0123456789ab", "--yes")
+    assert "nothing-waits" in carol.fails(11, "approve", "0123456789ab", "--yes", "--wait", "0.2")
 
 
 def test_approve_waits_for_the_card_to_come(town: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -86,6 +87,7 @@ def test_a_revoked_client_is_over(small: World) -> None:
         asking = db.spawn("read", "sv://prod/db")
         alice.ok("approve", "--next", "--wait", "60", "--yes")
         assert asking.communicate(timeout=PATIENCE)[0] == b"value"
+        assert {"check": "client host/db-1", "state": "ok", "says": "signs in"} in db.json("doctor")["findings"]
         alice.ok("client", "revoke", "host/db-1")
         assert [one["state"] for one in alice.json("org", "show")["clients"] if one["subject"] == "host/db-1"] == ["revoked"]
         assert "unknown-client" in alice.fails(2, "client", "revoke", "host/db-1")
@@ -97,6 +99,10 @@ def test_a_revoked_client_is_over(small: World) -> None:
         assert done.code in (13, 14, 15)
         assert done.out == b""
         assert db.json("leases")["leases"] == []
+    # The home's own roster is older than the revocation: the relay's word counts.
+    findings = json.loads(db.run("doctor", "--format", "json").out)["findings"]
+    assert {"check": "client host/db-1", "state": "fail", "says": "the relay refuses it: revoked",
+            "fix": "ask an administrator; invite and join it anew"} in findings
 
 
 @pytest.mark.parametrize(("arguments", "word"), [
