@@ -33,8 +33,11 @@ check: setup ## lint and types, without running anything
 fmt: setup ## what can be put in order without asking: imports, Rust
 	$(VENV)/ruff check --fix-only -q . ; cargo fmt --all
 
-vectors: build ## hold the extension and the reference against the vectors in DIR
+vectors: build build/console-vectors/vectors.mjs ## hold the extension, the reference and the console against the vectors in DIR
 	$(VENV)/python -m tests.conformance $(DIR)
+
+build/console-vectors/vectors.mjs: console/package-lock.json console/vite.config.ts $(wildcard console/src/protocol/*.ts) | setup
+	cd console && npx --no-install vite build --mode vectors --logLevel warn
 
 demo: build wheel ## the whole loop on this machine, each step a command (DEMO_FLAGS=--yes approves by itself)
 	$(VENV)/python appliance/demo.py $(DEMO_FLAGS)

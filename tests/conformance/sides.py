@@ -1,7 +1,7 @@
 """The implementations that a vector is put to. A side answers an operation with a JSON value or a refusal's code.
 
 `life` and `cards` belong to the product's Python (the relay and the approver decide them there), every other operation to
-the extension in a build with the feature `vectors`.
+the extension in a build with the feature `vectors`. The console's TypeScript is asked in Node.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 from stillvault import _native
 from stillvault.protocol import cards, lifecycle, objects
 from stillvault.protocol.errors import Refused
+from tests.conformance import console
 from tests.reference import vectors as reference
 from tests.reference.encoding import Refused as ReferenceRefused
 
@@ -78,12 +79,26 @@ def second(op: str, given: Input) -> Answer:
         return Answer("crash", code=f"{type(error).__name__}: {error}")
 
 
-SIDES = {"extension": product, "reference": second}
+_console = console.Console()
+
+
+def third(op: str, given: Input) -> Answer:
+    """The web console."""
+    answer = _console.ask(op, given)
+    return Answer(answer["kind"], answer.get("value"), answer.get("code", ""))
+
+
+SIDES = {"extension": product, "reference": second, "console": third}
 OPERATIONS = frozenset(reference.OPERATIONS)
 
 
+def asked(op: str) -> dict[str, Callable[[str, Input], Answer]]:
+    """The sides that have the operation."""
+    return {side: ask for side, ask in SIDES.items() if side != "console" or op not in console.NOT_IN_CONSOLE}
+
+
 def missing() -> str:
-    """Why the extension cannot be asked, or nothing."""
-    if "vectors" in _native.features():
-        return ""
-    return "this build of stillvault._native lacks the feature `vectors`: run `make build`"
+    """Why a side cannot be asked, or nothing."""
+    if "vectors" not in _native.features():
+        return "this build of stillvault._native lacks the feature `vectors`: run `make build`"
+    return console.missing()

@@ -51,8 +51,8 @@ def test_a_disagreement_is_a_line_for_each_side(tmp_path: Path, case: Any, says:
     status, lines = run(tmp_path)
     assert status == 1
     assert lines[-1] == "1 passed, 1 failed"
-    assert len(lines) == 3
-    for side, line in zip(("extension", "reference"), lines, strict=False):
+    assert len(lines) == 4
+    for side, line in zip(("extension", "reference", "console"), lines, strict=False):
         assert line.startswith("FAILED some.json: ")
         assert f" {side}: " in line
         assert says in line
@@ -62,7 +62,7 @@ def test_another_code_is_a_note_unless_codes_are_strict(tmp_path: Path) -> None:
     write(tmp_path, {"name": "n", "kind": "refuse", "op": "path", "input": {"path": "A"}, "failure": "field"})
     status, lines = run(tmp_path)
     assert (status, lines[-1]) == (0, "1 passed, 0 failed")
-    assert [line.split(" ")[0] for line in lines[:-1]] == ["note", "note"]
+    assert [line.split(" ")[0] for line in lines[:-1]] == ["note", "note", "note"]
     status, lines = run(tmp_path, "--strict-codes")
     assert (status, lines[-1]) == (1, "0 passed, 1 failed")
 

@@ -1,4 +1,4 @@
-"""The tables of sections 9 and 10 and the cards of 6, walked at random by both."""
+"""The tables of sections 9 and 10 and the cards of 6, walked at random by all who have them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ QUIET = ("cancel", "newer-request", "client-revoked", "newer-version", "tick")
 
 def agree(op: str, given: dict[str, Any]) -> sides.Answer:
     before = copy.deepcopy(given)
-    first, second = sides.product(op, given), sides.second(op, given)
-    assert first == second, f"{op} {given}: extension {first}, reference {second}"
+    answers = {side: ask(op, given) for side, ask in sides.asked(op).items()}
+    first = answers["extension"]
+    assert all(answer == first for answer in answers.values()), f"{op} {given}: {answers}"
     assert given == before  # a judge changes nothing
     return first
 

@@ -1,4 +1,4 @@
-"""The vector files of the project: both sides agree with them, they cover what they must, and they are what the script writes."""
+"""The vector files of the project: all sides agree with them, they cover what they must, and they are what the script writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import sides
+from tests.conformance import console, sides
 from tests.conformance.vectors import Case, read, run_directory
 from tests.vectors.make import books
 
@@ -26,12 +26,16 @@ def cases() -> list[object]:
     return [found for path in FILES for found in read(path)]
 
 
-def test_both_sides_agree_with_every_case_and_every_code() -> None:
+def test_all_sides_agree_with_every_case_and_every_code() -> None:
     assert not sides.missing()
     outcome = run_directory(VECTORS, strict_codes=True)
     assert not outcome.lines
     assert outcome.failed == 0
     assert outcome.passed > 1500
+
+
+def test_the_console_answers_every_operation_but_those_named() -> None:
+    assert set(sides.third("operations", {}).value) == sides.OPERATIONS - set(console.NOT_IN_CONSOLE)
 
 
 def test_every_case_is_of_the_format() -> None:

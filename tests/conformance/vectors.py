@@ -1,4 +1,4 @@
-"""Runs every vector file found in a directory against the extension and the reference.
+"""Runs every vector file found in a directory against the extension, the reference and the web console.
 
     python -m tests.conformance [--strict-codes] [DIR]          (default DIR: tests/vectors)
 
@@ -13,7 +13,7 @@ cannot be run has shown nothing. JSON without `format` and `cases` is named and 
 
 A refusal with another code than the file's `failure` is right: an input can be wrong in two ways, and who looks first names
 it. It is printed as a note. With `--strict-codes` it counts as failed; the project's own run does that for its own files,
-because the codes are what a person reads and what the documentation explains, and both sides check in the order of
+because the codes are what a person reads and what the documentation explains, and all sides check in the order of
 docs/protocol.md. Vectors made elsewhere are run without.
 """
 
@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from tests.conformance.sides import OPERATIONS, SIDES, Answer, missing, short
+from tests.conformance.sides import OPERATIONS, Answer, asked, missing, short
 
 FORMAT = 1
 TWINS = frozenset({"number", "json", "canonical"})  # one number in another form may be any of the three
@@ -126,7 +126,7 @@ def judge(case: Case, answer: Answer) -> str:
 
 def run_case(case: Case, outcome: Outcome, *, strict_codes: bool) -> None:
     good = True
-    for side, ask in SIDES.items():
+    for side, ask in asked(case.op).items():
         answer = ask(case.op, case.given)
         verdict = judge(case, answer)
         if verdict == "ok":

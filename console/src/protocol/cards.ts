@@ -15,7 +15,7 @@ export async function cardId(request: Request): Promise<string> {
 }
 
 /** Positions in `requests`, a list for each card; cards and positions in order of arrival. */
-export function groupCards(requests: readonly Request[]): number[][] {
+export function group(requests: readonly Request[]): number[][] {
   const cards = new Map<string, number[]>();
   requests.forEach((request, position) => {
     const key = fromUtf8(encode(tuple(request)));

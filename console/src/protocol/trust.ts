@@ -22,7 +22,7 @@ export type Cert = Verified<ClientCert>;
 export type Seen = { roster: Pair; oid: Uint8Array };
 
 /** 4: `issued <= now + 300`, `now < expires`. */
-export function checkInDate(value: { issued: number; expires: number }, now: number): void {
+export function inDate(value: { issued: number; expires: number }, now: number): void {
   if (value.issued > now + SKEW) throw new Refused("future", "issued in the future");
   if (now >= value.expires) throw new Refused("expired");
 }
@@ -107,7 +107,7 @@ export class Trust {
     const newest = await verifyRoots(pin, roots);
     const root = newest.payload;
     // 8.5 only the newest root must be in date
-    checkInDate(root, now);
+    inDate(root, now);
     // 8.6 the admin threshold of the newest root
     const roster = await byThreshold("roster", signedRoster, root.admin, root.origins, "roster-threshold");
     if (roster.payload.org !== b64(pin)) throw new Refused("org", "of another organisation");
@@ -115,7 +115,7 @@ export class Trust {
     if (roster.payload.root !== b64(newest.oid)) throw new Refused("roster-root", "made under another root");
     checkRoster(roster.payload);
     // 8.8 in date: an expired roster is a freeze
-    checkInDate(roster.payload, now);
+    inDate(roster.payload, now);
     // 8.9 never below what was seen
     if (seen) checkSeen([root.version, roster.payload.version], roster, seen);
     return new Trust(pin, newest, roster, roots as Signed[], signedRoster as Signed);
@@ -178,7 +178,7 @@ export class Trust {
     const cert = await byThreshold("client-cert", signed, this.root.admin, this.origins, "cert-threshold");
     this.checkOrg(cert.payload);
     if (this.roster.revoked.includes(b64(cert.oid))) throw new Refused("revoked");
-    checkInDate(cert.payload, now);
+    inDate(cert.payload, now);
     return cert;
   }
 
@@ -198,7 +198,7 @@ export class Trust {
   async verifyByClient<N extends Name>(name: N, signed: unknown, cert: Cert, now: number): Promise<Verified<Objects[N]>> {
     // The certificate was verified earlier, perhaps under an older roster.
     if (this.roster.revoked.includes(b64(cert.oid))) throw new Refused("revoked");
-    checkInDate(cert.payload, now);
+    inDate(cert.payload, now);
     return this.own(await verify(name, signed, [cert.payload.key], []));
   }
 
