@@ -1,4 +1,25 @@
 import { render } from "preact";
+import "./ui/base.css";
+import "./ui/components.css";
+import "./app/shell.css";
+import { startBackground } from "./app/background";
+import { Outlet } from "./app/outlet";
+import { startRouter } from "./app/router";
+import { start } from "./app/session";
+import { Shell } from "./app/shell";
+import { applyTheme } from "./app/theme";
+
+applyTheme();
+startBackground();
+startRouter();
+void start();
 
 const root = document.getElementById("app");
-if (root) render(<main>Stillvault</main>, root);
+if (root) {
+  render(
+    <Shell>
+      <Outlet />
+    </Shell>,
+    root,
+  );
+}

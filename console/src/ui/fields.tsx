@@ -1,4 +1,4 @@
-import type { ComponentChildren, InputHTMLAttributes, TextareaHTMLAttributes } from "preact";
+import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 
 interface Labelled {
@@ -7,9 +7,25 @@ interface Labelled {
   error?: string | undefined;
 }
 
-type InputRest = Pick<InputHTMLAttributes<HTMLInputElement>,
-  "type" | "name" | "placeholder" | "autocomplete" | "inputMode" | "maxLength" | "min" | "max" | "required" | "readOnly" | "disabled"
-  | "autoFocus" | "list" | "onBlur" | "onKeyDown" | "spellcheck">;
+interface InputRest {
+  type?: "text" | "password" | "number" | "url" | "email" | "search" | "file" | "datetime-local";
+  name?: string;
+  placeholder?: string;
+  autocomplete?: string;
+  autocapitalize?: "off" | "none" | "on";
+  inputMode?: "none" | "text" | "numeric" | "decimal" | "url" | "email" | "search";
+  maxLength?: number;
+  min?: number | string;
+  max?: number | string;
+  required?: boolean;
+  readOnly?: boolean;
+  disabled?: boolean;
+  autofocus?: boolean;
+  list?: string;
+  spellcheck?: boolean;
+  onBlur?: (event: FocusEvent) => void;
+  onKeyDown?: (event: KeyboardEvent) => void;
+}
 
 interface FieldProps extends Labelled, InputRest {
   value: string;
@@ -25,7 +41,7 @@ export function Field({ label, hint, error, value, onInput, mono, ...rest }: Fie
       <input
         autocomplete="off"
         spellcheck={false}
-        {...rest}
+        {...(rest as object)}
         {...described(id, hint, error)}
         id={id}
         class={mono ? "mono" : undefined}
@@ -36,8 +52,9 @@ export function Field({ label, hint, error, value, onInput, mono, ...rest }: Fie
   );
 }
 
-type AreaRest = Pick<TextareaHTMLAttributes<HTMLTextAreaElement>,
-  "rows" | "name" | "placeholder" | "autocomplete" | "maxLength" | "required" | "readOnly" | "disabled" | "onBlur" | "onKeyDown" | "spellcheck">;
+type AreaRest = Pick<InputRest, "name" | "placeholder" | "autocomplete" | "maxLength" | "required" | "readOnly" | "disabled" | "spellcheck"> & {
+  rows?: number;
+};
 
 interface AreaProps extends Labelled, AreaRest {
   value: string;
@@ -53,7 +70,7 @@ export function TextArea({ label, hint, error, value, onInput, mono, ...rest }: 
         rows={4}
         autocomplete="off"
         spellcheck={false}
-        {...rest}
+        {...(rest as object)}
         {...described(id, hint, error)}
         id={id}
         class={mono ? "mono" : undefined}

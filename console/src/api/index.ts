@@ -1,0 +1,2 @@
+export { Api, ApiError, type Query } from "./api";
+export type { Event, StreamState } from "./stream";

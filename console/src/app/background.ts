@@ -1,0 +1,10 @@
+// What runs beside the screens while somebody is signed in. One line each, lazy: none of it delays the first screen.
+import { whileSignedIn } from "./session";
+
+export function startBackground(): void {
+  whileSignedIn((account) => {
+    // Keys and marks of what was seen should outlive a full disk; the browser decides.
+    void navigator.storage?.persist?.();
+    void account.shareWrapped().catch(() => {});
+  });
+}

@@ -1,0 +1,20 @@
+export const signin = {
+  title: "Sign in",
+  lead: "With the passkey of this console. Your device asks for user verification: a fingerprint, a face, or a PIN.",
+  button: "Sign in with a passkey",
+  busy: "Waiting for the passkey",
+  failed: "You are not signed in",
+  before: (person: string) => `Last signed in here: ${person}`,
+  offline: "The relay does not answer",
+  noOrganisation: "This appliance has no organisation yet",
+  otherOrgPinned: "This appliance now says that it is another organisation",
+  otherOrgPinnedRemedy:
+    "This browser pinned the first one when you joined. Somebody may have put another appliance in its place: do not go on, and ask an administrator.",
+  mismatch: "The relay gave this passkey to another person or device than the signed roster does",
+  mismatchRemedy: "Nothing was decided. Tell an administrator: the relay is not to be trusted.",
+  join: "New here? Open the invitation link that an administrator sent you.",
+  terminal: "No passkey that works here? The terminal does the same: stillvault join URL, then stillvault inbox.",
+  lost: "Lost the passkey?",
+  lostText: "Nobody can reset it. Ask an administrator for a new invitation, and to remove the lost device.",
+  where: "Organisation",
+} as const;
