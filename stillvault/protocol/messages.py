@@ -151,6 +151,20 @@ class NewInvite(Message):
     scopes: list[str] = []
     host: str = ""
     grade: str = ""
+    device: str = ""  # of that person: the joiner is one more passkey of it, and gets its key from a passkey that has it
+
+
+class InviteTerms(Message):
+    """GET /v1/invite, bearer: that of the invite. What the joiner's screen shows; the roster or certificate decides."""
+
+    kind: Literal["person", "client"]
+    subject: str
+    expires: int
+    roles: list[str] = []
+    scopes: list[str] = []
+    host: str = ""
+    grade: str = ""
+    device: str = ""
 
 
 class Invite(Message):
@@ -168,6 +182,8 @@ class Invite(Message):
     state: Literal["open", "joined", "challenged", "proved", "confirmed", "cancelled", "expired"]
     enrol: Raw | UnsetType = UNSET
     proof: str = ""
+    device: str = ""
+    transferred: bool = False
 
 
 class Invites(Message):
@@ -190,7 +206,7 @@ class Enrolled(Message):
 
 
 class Challenge(Message):
-    """POST /v1/invites/{invite}/challenge: 32 bytes sealed to the joiner's KEM key."""
+    """POST /v1/invites/{invite}/challenge: 32 bytes sealed to the joiner's KEM key. /transfer: the device's own key."""
 
     enc: str
     ct: str
@@ -219,6 +235,7 @@ class EnrolState(Message):
 
     state: Literal["joined", "challenged", "proved", "confirmed", "cancelled", "expired"]
     challenge: Challenge | UnsetType = UNSET
+    transfer: Challenge | UnsetType = UNSET
     cert: Raw | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
 
@@ -241,6 +258,21 @@ class Client(Message):
     oid: str
     last_seen: int = 0
     revoked: bool = False
+
+
+class WrappedKey(Message):
+    """POST /v1/wrapped: a key of the session's own device, wrapped under one of its passkeys (protocol 11)."""
+
+    credential: str
+    kind: Literal["kem", "client"]
+    public: str
+    blob: str
+
+
+class WrappedKeys(Message):
+    """GET /v1/wrapped: those of the session's own device."""
+
+    keys: list[WrappedKey]
 
 
 # ---- secrets -----------------------------------------------------------------------------------------------------------
@@ -336,6 +368,88 @@ class SignedList(Message):
     """POST /v1/receipts, /v1/uses, /v1/cancels."""
 
     objects: list[Raw]
+
+
+class Lease(Message):
+    """A line of GET /v1/leases: what a client still keeps, as far as the relay knows from its reports."""
+
+    request: str
+    path: str
+    host: str
+    client: str
+    uid: int
+    user: str
+    exe: str
+    granted_by: list[str]
+    until: int
+    count: int = 0  # uses that the client reported
+
+
+class Leases(Message):
+    """GET /v1/leases."""
+
+    leases: list[Lease]
+
+
+class EndLeases(Message):
+    """POST /v1/leases/end: the leases of these requests, or all of every client."""
+
+    requests: list[str] = []
+    all: bool = False
+
+
+# ---- notification targets ----------------------------------------------------------------------------------------------
+
+TargetKind = Literal["browser", "webpush", "ntfy", "gotify", "webhook", "smtp"]
+
+
+class NewTarget(Message):
+    """POST /v1/targets. Which fields a kind takes: docs/guides/notifications.md. `name` is an id, one of a kind for its person."""
+
+    kind: TargetKind
+    name: str
+    url: str = ""  # ntfy, gotify: the server; webhook: where to post; webpush: the subscription's endpoint
+    topic: str = ""  # ntfy
+    token: str = ""  # ntfy, if its topic needs one; gotify: of an application
+    secret: str = ""  # webhook: the key of its signature
+    address: str = ""  # smtp
+    p256dh: str = ""  # webpush: the subscription's keys
+    auth: str = ""
+
+
+class Target(Message):
+    """One target, without what it takes to reach it. `last` is `sent`, or why not; empty before the first message."""
+
+    id: str
+    kind: TargetKind
+    name: str
+    device: str  # that made it
+    where: str  # what its owner knows it by; of a webhook and a push host the origin alone
+    created: int
+    last: str = ""
+    last_at: int = 0
+
+
+class Targets(Message):
+    """GET /v1/targets: the caller's own, and what the operator's settings allow."""
+
+    targets: list[Target]
+    kinds: list[TargetKind]  # what can be added here
+    hosts: list[str]  # notify.egress
+    vapid: str  # the relay's key for push subscriptions: applicationServerKey
+
+
+class TargetId(Message):
+    """POST /v1/targets/remove, /v1/targets/test."""
+
+    id: str
+
+
+class TargetTried(Message):
+    """What became of a test message. `outcome` is `sent`, `browser` (nothing is sent there), or why it failed."""
+
+    sent: bool
+    outcome: str
 
 
 # ---- events ------------------------------------------------------------------------------------------------------------

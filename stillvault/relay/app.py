@@ -32,6 +32,9 @@ from stillvault.relay.edge import App, Edge
 from stillvault.relay.guards import Rule, admit, bearer_hash, cookie_hash, is_same_origin
 from stillvault.relay.hub import Hub
 from stillvault.relay.journal import Journal
+from stillvault.relay.notify.channels import Sender
+from stillvault.relay.notify.dispatcher import Dispatcher
+from stillvault.relay.notify.webpush import Vapid, load_or_make_key
 from stillvault.relay.problems import ProblemError, describe
 from stillvault.relay.routes import ROUTES, Route
 from stillvault.relay.services.nonces import Nonces
@@ -74,7 +77,8 @@ def prepare_directory(directory: Path) -> None:
         mode = stat.S_IMODE(status.st_mode)
         raise BadSetting(where, "data", f"mode {mode:04o} lets others write to it", f"Run: chmod 0700 {directory}")
     directory.chmod(0o700)
-    for file in (database_path(directory), directory / "log.key", directory / "tls" / "ca.key", directory / "tls" / "relay.key"):
+    keys = [directory / name for name in ("log.key", "vapid.key", "tls/ca.key", "tls/relay.key")]
+    for file in (database_path(directory), *keys):
         if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             mode = stat.S_IMODE(file.stat().st_mode)
             raise BadSetting(str(file), "data", f"mode {mode:04o} lets others read it", f"Run: chmod 0600 {file}")
@@ -98,13 +102,14 @@ def lock(directory: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A started relay: its parts, its certificate, its lock, and the sweeper."""
+    """A started relay: its parts, its certificate, its lock, and what runs beside the server."""
 
     relay: Relay
     chain: Path
     key: Path
     lock: int
     sweeper: asyncio.Task[None]
+    dispatcher: asyncio.Task[None]
 
 
 async def start(settings: Settings, port: int) -> Running:
@@ -145,10 +150,11 @@ async def start(settings: Settings, port: int) -> Running:
         rates=Rates(),
         suppressed=Suppressed(),
         seen=Seen(),
+        sender=Sender(settings.notify, origin, Vapid(load_or_make_key(directory / "vapid.key"), origin)),
         journal=journal,
         clock=lambda: int(time.time()),
     )
-    return Running(relay, chain, key, held, asyncio.create_task(sweep(relay)))
+    return Running(relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()))
 
 
 def origin_of(settings: Settings, port: int) -> str:
@@ -190,10 +196,10 @@ def new_setup_token(settings: Settings) -> str:
 
 
 async def stop(running: Running) -> None:
-    """Ends the sweeper, writes what was counted, finishes what waits to be written, folds the log into the database."""
+    """Ends what runs beside the server, writes what was counted and what waits to be written, folds the log into the database."""
     running.relay.hub.close()
     running.sweeper.cancel()
-    await asyncio.wait([running.sweeper])
+    await asyncio.wait([running.sweeper, running.dispatcher])
     try:
         await clean(running.relay, running.relay.clock())
     except Exception as error:  # noqa: BLE001  whatever fails here, the relay ends

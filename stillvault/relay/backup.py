@@ -25,7 +25,7 @@ from stillvault.relay.store.connection import database_path, open_reader, open_w
 from stillvault.relay.store.transaction import Transaction
 
 FORMAT = 1
-KEYS = ("log.key", "tls/ca.pem", "tls/ca.key", "tls/relay.pem", "tls/relay.key")
+KEYS = ("log.key", "vapid.key", "tls/ca.pem", "tls/ca.key", "tls/relay.pem", "tls/relay.key")
 MANIFEST = "manifest.json"
 DATABASE = "stillvault.db"
 ROWS = 20  # damaged rows that doctor names

@@ -9,6 +9,7 @@ from stillvault.crypto import public
 from stillvault.relay.hub import Hub
 from stillvault.relay.journal import Journal
 from stillvault.relay.log import LogKey
+from stillvault.relay.notify.channels import Sender
 from stillvault.relay.services.nonces import Nonces
 from stillvault.relay.services.organisation import Organisation
 from stillvault.relay.services.rates import Rates, Seen, Suppressed
@@ -34,6 +35,7 @@ class Relay:
     rates: Rates
     suppressed: Suppressed
     seen: Seen
+    sender: Sender
     journal: Journal
     clock: Callable[[], int]
 

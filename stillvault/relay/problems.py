@@ -68,6 +68,12 @@ PROBLEMS: dict[str, Kind] = {
     "stale-secret": Kind(409, "The stored secret no longer stands", "Seal it again: stillvault reseal."),
     "hold": Kind(403, "The client is on hold", "An administrator or the end of the hold lifts it."),
     "rate-limited": Kind(429, "A limit was reached", "Wait, or raise the setting that `field` names."),
+    "target": Kind(
+        400, "The target is not of the form of its kind", "See docs/guides/notifications.md for the fields of each kind."
+    ),
+    "egress": Kind(
+        403, "The operator of this relay allows no messages to that host", "Ask the operator to add it to notify.egress."
+    ),
     # the machine
     "storage-full": Kind(507, "The relay's disk is full", "Free space on the volume of --data; denials are still taken."),
     "storage-failed": Kind(503, "The relay cannot write durably", "Check the disk, then restart the relay."),

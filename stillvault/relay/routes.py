@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stillvault.protocol import messages as m
-from stillvault.relay.controllers import organisation, vault, watching
+from stillvault.relay.controllers import organisation, targets, vault, watching
 from stillvault.relay.guards import Rule
 
 Controller = Callable[..., Awaitable[Any]]
@@ -54,15 +54,19 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/roster",                     Rule.ADMIN,     organisation.publish,       m.Publish,      m.Trust),
     Route("POST", "/v1/holds/lift",                 Rule.ADMIN,     organisation.lift,          m.Lift,         m.Lifted),
     # enrolment
-    Route("GET",  "/v1/invites",                    Rule.ADMIN,     organisation.invites,       None,           m.Invites),
+    Route("GET",  "/v1/invites",                    Rule.PERSON,    organisation.invites,       None,           m.Invites),
     Route("POST", "/v1/invites",                    Rule.ADMIN,     organisation.invite,        m.NewInvite,    m.Nothing, 201),
     Route("POST", "/v1/invites/{invite:str}/challenge", Rule.ADMIN,     organisation.challenge,     m.Challenge,    m.Nothing),
     Route("POST", "/v1/invites/{invite:str}/cancel",    Rule.ADMIN,     organisation.cancel_invite, m.Nothing,      m.Nothing),
+    Route("POST", "/v1/invites/{invite:str}/transfer",  Rule.PERSON,    organisation.transfer,      m.Challenge,    m.Nothing),
+    Route("GET",  "/v1/invite",                     Rule.INVITE,    organisation.invite_terms,  None,           m.InviteTerms),
     Route("POST", "/v1/enrol",                      Rule.INVITE,    organisation.join,          m.Enrol,        m.Enrolled, 201),
     Route("GET",  "/v1/enrol",                      Rule.TICKET,    watching.enrolment_state,   None,           m.EnrolState, query=("wait",)),
     Route("POST", "/v1/enrol/proof",                Rule.TICKET,    organisation.prove,         m.Proof,        m.Nothing),
     Route("POST", "/v1/clients",                    Rule.ADMIN,     organisation.add_client,    m.NewClient,    m.Nothing, 201),
     Route("GET",  "/v1/clients",                    Rule.PERSON,    organisation.clients,       None,           m.Clients),
+    Route("POST", "/v1/wrapped",                    Rule.PERSON,    organisation.keep_wrapped,  m.WrappedKey,   m.Nothing),
+    Route("GET",  "/v1/wrapped",                    Rule.PERSON,    organisation.wrapped,       None,           m.WrappedKeys),
     # secrets
     Route("POST", "/v1/secrets",                    Rule.SEALER,    vault.seal,                 m.NewSecret,    m.Stored, 201),
     Route("GET",  "/v1/secrets",                    Rule.PERSON,    vault.secrets,              None,           m.Secrets,
@@ -78,6 +82,14 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/receipts",                   Rule.CLIENT,    vault.receipts,             m.SignedList,   m.Nothing),
     Route("POST", "/v1/uses",                       Rule.CLIENT,    vault.uses,                 m.SignedList,   m.Nothing),
     Route("POST", "/v1/cancels",                    Rule.CLIENT,    vault.cancels,              m.SignedList,   m.Nothing),
+    # leases
+    Route("GET",  "/v1/leases",                     Rule.PERSON,    vault.leases,               None,           m.Leases),
+    Route("POST", "/v1/leases/end",                 Rule.APPROVER_OR_ADMIN, vault.end_leases,   m.EndLeases,    m.Ended),
+    # notification targets: each person's own
+    Route("GET",  "/v1/targets",                    Rule.PERSON,    targets.listed,             None,           m.Targets),
+    Route("POST", "/v1/targets",                    Rule.PERSON,    targets.add,                m.NewTarget,    m.Target, 201),
+    Route("POST", "/v1/targets/remove",             Rule.PERSON,    targets.remove,             m.TargetId,     m.Nothing),
+    Route("POST", "/v1/targets/test",               Rule.PERSON,    targets.test,               m.TargetId,     m.TargetTried),
     # what happens
     Route("GET",  "/v1/events",                     Rule.CLIENT,    watching.poll,              None,           m.Events, query=("after", "wait")),
     Route("GET",  "/v1/stream",                     Rule.PERSON,    watching.stream,            media="text/event-stream"),

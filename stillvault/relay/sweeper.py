@@ -11,7 +11,7 @@ from stillvault.protocol.lifecycle import Event
 from stillvault.relay.context import Relay
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.services import enrolment, moving
-from stillvault.relay.store import bearers, events, invites, limits, requests
+from stillvault.relay.store import bearers, events, invites, limits, requests, targets
 from stillvault.relay.store.transaction import Transaction
 
 ROUND = 0.5  # seconds between two looks
@@ -57,6 +57,7 @@ async def clean(relay: Relay, now: int) -> None:
         bearers.sweep(tx.connection, now)
         events.sweep(tx.connection, now - EVENTS_KEPT)
         limits.sweep(tx.connection, now - COUNTERS_KEPT, now)
+        targets.sweep(tx.connection, now - COUNTERS_KEPT)
         for invite in invites.sweep(tx.connection, now):
             tx.wake(enrolment.topic(invite))
         for subject, limit, count in suppressed:

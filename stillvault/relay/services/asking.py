@@ -15,7 +15,7 @@ from stillvault.protocol.lifecycle import Event
 from stillvault.protocol.objects import canonical
 from stillvault.relay.context import Call
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.services import limits, moving, sealing
+from stillvault.relay.services import limits, moving, notifying, sealing
 from stillvault.relay.services.organisation import Standing, key_hash
 from stillvault.relay.services.verified import claimed, raw, read
 from stillvault.relay.store import limits as counted
@@ -148,6 +148,7 @@ def _take(tx: Transaction, call: Call, standing: Standing, asked: Sequence[Asked
         counted.add_card(db, card.card, card.key, card.identity, card.purpose, now)
         for person in told:
             counted.add_ask(db, person, card.card, now)
+        notifying.enqueue(tx, told, card.card, [one.oid for one in fresh], replaced, now, first.said.expires)
 
 
 def _add(tx: Transaction, call: Call, one: Asked, card: limits.Card, *, moved: bool) -> list[str]:

@@ -13,7 +13,7 @@ from stillvault.relay.problems import ProblemError
 from stillvault.relay.services import enrolment, moving
 from stillvault.relay.services.organisation import Standing, first, following, key_hash, root_versions
 from stillvault.relay.services.verified import raw, read
-from stillvault.relay.store import bearers, requests, secrets
+from stillvault.relay.store import bearers, requests, secrets, targets, wrapped
 from stillvault.relay.store import trust as store
 from stillvault.relay.store.transaction import Transaction
 
@@ -83,7 +83,9 @@ async def publish(call: Call, body: messages.Publish) -> messages.Trust:
         if confirmed:
             cert = enrolment.certificate_for(confirmed, verified)
             enrolment.confirm(tx, confirmed, cert, call.who.actor, now)
+        wrapped.keep_devices(tx.connection, ((p.id, d.id) for p in standing.roster.people for d in p.devices))
         _move_requests(tx, standing, now)
+        _keep_targets(tx, standing)
 
     # Whoever waits is woken by the event to `all`, after the standing changed, and asked again for the right to listen.  # C20
     await relay.writer.write(change, on_durable=lambda _: relay.organisation.replace(standing))
@@ -164,6 +166,12 @@ def _tell_changes(tx: Transaction, before: Standing, after: Standing, actor: str
 def _store_cert(tx: Transaction, cert: public.Cert, signed: bytes, now: int) -> None:
     issued = read(objects.ClientCert, cert.payload).issued
     store.add_cert(tx.connection, cert.oid, cert.subject, key_hash(cert), signed, issued, now)
+
+
+def _keep_targets(tx: Transaction, standing: Standing) -> None:
+    """Nobody who was dropped is told anything more."""
+    people = standing.roster.people
+    targets.keep(tx.connection, [one.id for one in people], [(one.id, device.id) for one in people for device in one.devices])
 
 
 def _move_requests(tx: Transaction, standing: Standing, now: int) -> None:

@@ -25,7 +25,7 @@ class Rates:
             self._minute, self._counts = minute, Counter()
         self._counts[kind, peer] += events
         if self._counts[kind, peer] > limit:
-            raise ProblemError("rate-limited", field=f"limits.{kind}", headers={"retry-after": "60"})
+            raise ProblemError("rate-limited", field=kind if "." in kind else f"limits.{kind}", headers={"retry-after": "60"})
 
 
 class Suppressed:
