@@ -95,7 +95,13 @@ export async function checkPrompt(
 }
 
 /** 7.1 from the signature on, and 7.2; organisation, roster and certificate are checked. */
-async function checkRequest(trust: Trust, wrapper: unknown, cert: ClientCert, now: number, decided: boolean): Promise<Verified<Request>> {
+async function checkRequest(
+  trust: Trust,
+  wrapper: unknown,
+  cert: ClientCert,
+  now: number,
+  decided: boolean,
+): Promise<Verified<Request>> {
   // 7.1 Nothing below reads bytes that the client did not sign.
   const verified = await verify("request", wrapper, [cert.key], []);
   const request = verified.payload;
@@ -220,5 +226,6 @@ export async function verifyDecision(trust: Trust, wrapper: unknown, now: number
 /** Whether an item names this secret, by oid and by name. */
 export function isItemOf(item: Item, secret: VerifiedSecret): boolean {
   const { core } = secret.payload;
-  return item.secret === b64(secret.oid) && item.path === core.path && comparePairs([item.version, item.revision], pairOf(core)) === 0;
+  const named = item.path === core.path && item.version === core.version && item.revision === core.revision;
+  return named && item.secret === b64(secret.oid);
 }

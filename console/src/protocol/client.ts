@@ -1,5 +1,5 @@
-// What the party that asked checks before it uses a value (protocol section 8): here the browser that re-seals. And how it knows a
-// real denial.
+// What the party that asked checks before it uses a value (protocol section 8): here the browser that re-seals. And how it
+// knows a real denial.
 //
 // `openReleases` takes everything as it came from the relay, trusts none of it, and gives a value only after the last check. The
 // first check that fails names the refusal; nothing of the plaintext leaves this function before that.
@@ -160,7 +160,12 @@ function checkQuorum(approvals: Approval[], wanted: number): void {
 }
 
 /** The data key, from parts of which each was checked: any m of them join, more are checked too. The caller wipes it. */
-async function openAll(approvals: Approval[], request: Verified<Request>, secret: VerifiedSecret, ephemeral: Opener): Promise<Bytes> {
+async function openAll(
+  approvals: Approval[],
+  request: Verified<Request>,
+  secret: VerifiedSecret,
+  ephemeral: Opener,
+): Promise<Bytes> {
   const { core } = secret.payload;
   const parts: Share[] = [];
   let dek: Bytes | undefined;

@@ -19,7 +19,13 @@ import type { Bytes } from "./text";
 import type { Trust } from "./trust";
 
 /** The release of every item of an approving decision. */
-export async function release(trust: Trust, prompts: readonly Prompt[], signed: Signed, kem: Opener, now: number): Promise<Release> {
+export async function release(
+  trust: Trust,
+  prompts: readonly Prompt[],
+  signed: Signed,
+  kem: Opener,
+  now: number,
+): Promise<Release> {
   // 1. The decision: who signed it, with which key, in date, and that it approves.
   checkInDate(trust, now);
   const decision = await verifyDecision(trust, signed, now);
@@ -63,7 +69,12 @@ function checkItem(trust: Trust, prompt: Prompt, decision: Decision, kem: Opener
   return item;
 }
 
-async function sealItem(prompt: Prompt, item: Item, decision: Verified<Decision>, kem: Opener): Promise<[string, string, string]> {
+async function sealItem(
+  prompt: Prompt,
+  item: Item,
+  decision: Verified<Decision>,
+  kem: Opener,
+): Promise<[string, string, string]> {
   const part = await openStanza(prompt.secret.payload, prompt.position, kem);
   try {
     await checkPart(prompt.secret.payload, { index: item.index, value: part });

@@ -129,7 +129,12 @@ export async function openStanza(secret: Secret, position: number, kem: Opener):
 }
 
 /** HPKE's refusal by the name of the place where it happened. */
-export async function openAs(code: "stanza" | "release", kem: Opener, info: Bytes, sealed: readonly [string, string]): Promise<Bytes> {
+export async function openAs(
+  code: "stanza" | "release",
+  kem: Opener,
+  info: Bytes,
+  sealed: readonly [string, string],
+): Promise<Bytes> {
   try {
     return await kem.open(info, unb64(sealed[0]), unb64(sealed[1]));
   } catch (error) {
