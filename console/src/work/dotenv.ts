@@ -98,7 +98,7 @@ function quoted(bytes: Uint8Array, start: number, end: number, quote: number): [
 }
 
 /** The value's bytes, in memory of their own: whoever takes them wipes them. */
-export function valueOf(bytes: Uint8Array, one: Assignment): Uint8Array {
+export function valueOf(bytes: Uint8Array, one: Assignment): Uint8Array<ArrayBuffer> {
   const [start, end] = one.value;
   const value = new Uint8Array(one.escaped ? lengthOf(bytes, one.value, true) : end - start);
   for (let from = start, to = 0; from < end; from += 1, to += 1) {

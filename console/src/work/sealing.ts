@@ -51,6 +51,23 @@ export async function* listed(account: Account, trust: Trust, prefix = ""): Asyn
   }
 }
 
+/** The newest seal of one path; undefined where the relay knows none. */
+export async function latest(account: Account, trust: Trust, path: string): Promise<Entry | undefined> {
+  const signed = await fetchLatest(account, path);
+  if (signed === undefined) return undefined;
+  const highest = await account.memory.highest(path);
+  return describe(trust, signed, path, highest ? [highest] : [], account.now());
+}
+
+async function fetchLatest(account: Account, path: string): Promise<Json | undefined> {
+  try {
+    return (await account.api.get<{ secret: Json }>("/v1/secrets/latest", { path })).secret;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
 /** Every seal of one path, the newest first. */
 export async function history(account: Account, trust: Trust, path: string): Promise<Entry[]> {
   const { secrets } = await account.api.get<Secrets>("/v1/secrets/history", { path });
@@ -154,11 +171,8 @@ function policyOf(trust: Trust, path: string): Policy {
 /** The newest seal of a path, verified; undefined where there is none and this browser saw none. */
 async function newest(account: Account, trust: Trust, path: string): Promise<{ oid: string; core: Core } | undefined> {
   const highest = await account.memory.highest(path);
-  let signed: Json;
-  try {
-    signed = (await account.api.get<{ secret: Json }>("/v1/secrets/latest", { path })).secret;
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404) throw error;
+  const signed = await fetchLatest(account, path);
+  if (signed === undefined) {
     if (highest) throw new Stopped("version", sealingText.hidden(path, highest[0]));
     return undefined;
   }

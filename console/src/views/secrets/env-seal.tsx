@@ -1,0 +1,98 @@
+import { useRef, useState } from "preact/hooks";
+import type { Account } from "../../device/account";
+import { envText as texts, sealText, secretsText } from "../../texts/secrets";
+import { Badge, Button, List, Name, Notice, Problem, Row, announce } from "../../ui";
+import type { Assignment } from "../../work/dotenv";
+import { rewritten, sealLines, type Line, type LineState } from "../../work/env-sealing";
+import { save } from "../../work/exporting";
+import type { Naming } from "./names";
+import { Warnings } from "./planned";
+
+interface Props {
+  account: Account;
+  file: { name: string; bytes: Uint8Array; assignments: Assignment[] };
+  lines: Line[];
+  name: Naming;
+  change: () => void;
+  again: () => void;
+}
+
+const TONES: Record<LineState, "plain" | "good" | "danger"> = { waiting: "plain", sealing: "plain", sealed: "good", failed: "danger" };
+
+/** The lines with their policies; then one ceremony a line, which can stop and go on; at the end the file. */
+export function Sealing({ account, file, lines, name, change, again }: Props) {
+  const [, drawAgain] = useState(0);
+  const [running, setRunning] = useState(false);
+  const stop = useRef(false);
+  const sealed = lines.filter((one) => one.state === "sealed").length;
+  const begun = lines.some((one) => one.state !== "waiting");
+  const all = sealed === lines.length;
+  const unplanned = lines.filter((one) => !one.plan && one.state === "waiting");
+  const failed = lines.find((one) => one.state === "failed");
+
+  const go = async () => {
+    stop.current = false;
+    setRunning(true);
+    try {
+      await sealLines(account, file.bytes, lines, () => stop.current, () => {
+        drawAgain((count) => count + 1);
+        announce(texts.progress(lines.filter((one) => one.state === "sealed").length, lines.length));
+      });
+    } finally {
+      setRunning(false);
+    }
+  };
+  const download = () => {
+    const made = rewritten(file.bytes, file.assignments, lines);
+    save(file.name, made.slice(), "text/plain");
+    made.fill(0); // lines that were left out hold their values
+  };
+  const kept = file.assignments.filter((one) => one.kind === "value").length - lines.length;
+  return (
+    <>
+      {all ? (
+        <Notice kind="good" title={texts.done} text={texts.doneText}>
+          <div class="actions">
+            <Button kind="accent" onClick={download}>{texts.download}</Button>
+            <Button onClick={again}>{texts.again}</Button>
+          </div>
+        </Notice>
+      ) : begun ? (
+        <p role="status">{texts.progress(sealed, lines.length)}{running || failed ? null : ` · ${texts.stopped}`}</p>
+      ) : unplanned.length === 0 ? (
+        <>
+          <Notice title={texts.ready(lines.length)} text={texts.readyText(lines.length)} />
+          <Warnings plans={lines.flatMap((one) => one.plan ?? [])} name={name} />
+        </>
+      ) : null}
+      {kept > 0 ? <Notice kind="warn" title={texts.left(kept)} text={texts.leftText} /> : null}
+      {unplanned.length > 0 && !begun ? <Problem title={sealText.planFailed} error={unplanned[0]?.error} /> : null}
+      {failed ? <Problem title={texts.failed} error={failed.error} /> : null}
+      <List label={texts.title}>
+        {lines.map((line) => <LineRow key={line.assignment.line} line={line} name={name} begun={begun} />)}
+      </List>
+      {all ? null : (
+        <div class="actions">
+          {running ? <Button onClick={() => { stop.current = true; }}>{texts.stop}</Button> : null}
+          {!running && !begun ? <Button onClick={change}>{secretsText.back}</Button> : null}
+          {unplanned.length === 0 || begun ? (
+            <Button kind="accent" busy={running} onClick={go}>{begun ? texts.goOn(lines.length - sealed) : texts.go(lines.length)}</Button>
+          ) : null}
+        </div>
+      )}
+    </>
+  );
+}
+
+function LineRow({ line, name, begun }: { line: Line; name: Naming; begun: boolean }) {
+  const planned = line.plan;
+  const next = planned ? (planned.previous ? texts.willBeNext(planned.version[0]) : texts.willBeNew) : "";
+  return (
+    <Row
+      title={<Name text={line.path} />}
+      detail={planned ? secretsText.quorum(planned.openers, name) : null}
+      meta={<><span class="mono">{line.assignment.name}</span>{next && line.state !== "sealed" ? ` · ${next}` : null}</>}
+      end={begun || line.error ? <Badge tone={line.error ? "danger" : TONES[line.state]}>{texts.states[line.error ? "failed" : line.state]}</Badge> : null}
+    />
+  );
+}

@@ -1,0 +1,102 @@
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { subscribe, who } from "../../app/session";
+import type { Account } from "../../device/account";
+import { secretsText as texts } from "../../texts/secrets";
+import { Badge, ButtonLink, Empty, Field, List, Name, Notice, Page, Problem, Row, Skeleton, Time } from "../../ui";
+import { listed, openers, type Entry } from "../../work/sealing";
+import { useNames, type Naming } from "./names";
+
+/** Every path that the relay lists, each verified before anything but its name is shown. */
+export function SecretList({ account }: { account: Account }) {
+  const { entries, done, error } = useListed(account);
+  const [search, setSearch] = useState("");
+  const name = useNames(account);
+  const sealer = who.value?.roles.includes("sealer");
+  const wanted = search.trim().replace(/^sv:\/\//, "").toLowerCase();
+  const shown = useMemo(() => entries.filter((one) => one.path.includes(wanted)), [entries, wanted]);
+  const bad = entries.filter((one) => !one.ok).length;
+  const actions = sealer ? (
+    <>
+      <ButtonLink href="/secrets?env">{texts.env}</ButtonLink>
+      <ButtonLink href="/secrets?new" kind="accent">{texts.seal}</ButtonLink>
+    </>
+  ) : undefined;
+  if (done && entries.length === 0 && !error) {
+    return (
+      <Page title={texts.title}>
+        <Empty title={texts.none} action={actions ? <div class="actions">{actions}</div> : undefined}>
+          {sealer ? texts.noneText : texts.noRole}
+        </Empty>
+      </Page>
+    );
+  }
+  return (
+    <Page title={texts.title} lead={sealer ? texts.lead : texts.noRole} actions={actions}>
+      <Problem title={texts.failed} error={error} />
+      {bad > 0 ? <Notice kind="danger" title={texts.unverified(bad)} text={texts.unverifiedText} /> : null}
+      <div class="secrets-search">
+        <Field label={texts.search} type="search" value={search} onInput={setSearch} />
+        <p class="small" role="status">{done ? texts.counted(shown.length) : null}</p>
+      </div>
+      {shown.length > 0 ? (
+        <List label={texts.list}>
+          {shown.map((one) => <EntryRow key={one.path} entry={one} name={name} />)}
+        </List>
+      ) : done ? <p>{wanted ? texts.nothingFound(wanted) : null}</p> : null}
+      {done || error ? null : <Skeleton lines={6} />}
+    </Page>
+  );
+}
+
+function EntryRow({ entry, name }: { entry: Entry; name: Naming }) {
+  if (!entry.ok) {
+    return (
+      <Row
+        title={entry.path ? <Name text={entry.path} /> : texts.nameless}
+        end={<Badge tone="danger">{texts.unverifiedBadge(entry.code)}</Badge>}
+      />
+    );
+  }
+  const { core } = entry;
+  const who = openers(core.policy, core.recipients);
+  return (
+    <Row
+      href={`/secrets/${core.path}`}
+      title={<Name text={core.path} />}
+      detail={texts.quorum(who, name)}
+      meta={<>{texts.version(core.version, core.revision)} · <Time at={core.sealed} /></>}
+      end={entry.stale ? <Badge tone="warn">{texts.staleBadge}</Badge> : who.people.length === 1 ? <Badge tone="warn">{texts.aloneBadge}</Badge> : null}
+    />
+  );
+}
+
+/** The list as it comes, page by page; anew when a secret or the roster changes. */
+function useListed(account: Account): { entries: Entry[]; done: boolean; error: unknown } {
+  const [state, setState] = useState<{ entries: Entry[]; done: boolean; error: unknown }>({ entries: [], done: false, error: undefined });
+  useEffect(() => {
+    let turn = 0;
+    const load = async (fresh = false) => {
+      const mine = ++turn;
+      const entries: Entry[] = [];
+      try {
+        for await (const page of listed(account, await account.trust(fresh))) {
+          if (mine !== turn) return;
+          entries.push(...page);
+          setState((before) => (before.done ? before : { entries: [...entries], done: false, error: undefined }));
+        }
+        if (mine === turn) setState({ entries, done: true, error: undefined });
+      } catch (error) {
+        if (mine === turn) setState((before) => ({ ...before, error }));
+      }
+    };
+    void load();
+    const stop = subscribe((event) => {
+      if (event.kind === "secret" || event.kind === "roster") void load(event.kind === "roster");
+    });
+    return () => {
+      turn += 1;
+      stop();
+    };
+  }, [account]);
+  return state;
+}

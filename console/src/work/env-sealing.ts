@@ -1,0 +1,62 @@
+// A `.env` file on its way into secrets: each chosen line is one secret, one ceremony, one upload, in order; it stops where it is told
+// to or where a line fails, and goes on from there. What is sealed stays sealed.
+import type { Account } from "../device/account";
+import { valueOf, withReferences, type Assignment } from "./dotenv";
+import { plan, sealValue, type Plan } from "./sealing";
+
+export type LineState = "waiting" | "sealing" | "sealed" | "failed";
+
+export interface Line {
+  assignment: Assignment;
+  path: string;
+  plan: Plan | undefined;
+  state: LineState;
+  error: unknown;
+}
+
+const AT_ONCE = 8; // lines looked at side by side
+
+/** Looks at every line's policy and newest version. A line that cannot be sealed carries why. */
+export async function planLines(account: Account, chosen: ReadonlyMap<Assignment, string>): Promise<Line[]> {
+  await account.trust(true);
+  const lines = [...chosen].map(([assignment, path]): Line => ({ assignment, path, plan: undefined, state: "waiting", error: undefined }));
+  for (let first = 0; first < lines.length; first += AT_ONCE) {
+    await Promise.all(lines.slice(first, first + AT_ONCE).map(async (line) => {
+      try {
+        line.plan = await plan(account, line.path, false);
+      } catch (error) {
+        line.error = error;
+      }
+    }));
+  }
+  return lines;
+}
+
+/** Seals what waits, in order. Stops before the next line once `stopped` says so, and behind one that failed. */
+export async function sealLines(account: Account, file: Uint8Array, lines: Line[], stopped: () => boolean, show: () => void): Promise<void> {
+  for (const line of lines) {
+    if (line.state === "sealed") continue;
+    if (stopped()) return;
+    line.state = "sealing";
+    line.error = undefined;
+    show();
+    try {
+      // A line that failed is looked at again: somebody else may have sealed it meanwhile.
+      line.plan ??= await plan(account, line.path);
+      await sealValue(account, line.plan, valueOf(file, line.assignment));
+      line.state = "sealed";
+    } catch (error) {
+      line.state = "failed";
+      line.error = error;
+      line.plan = undefined;
+      show();
+      return;
+    }
+    show();
+  }
+}
+
+/** The file with references in the place of what was sealed. */
+export function rewritten(file: Uint8Array, assignments: readonly Assignment[], lines: readonly Line[]): Uint8Array {
+  return withReferences(file, assignments, new Map(lines.filter((one) => one.state === "sealed").map((one) => [one.assignment.line, one.path])));
+}
