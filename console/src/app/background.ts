@@ -7,4 +7,15 @@ export function startBackground(): void {
     void navigator.storage?.persist?.();
     void account.shareWrapped().catch(() => {});
   });
+  whileSignedIn((account) => {
+    let stop: (() => void) | undefined;
+    let over = false;
+    void import("../views/pending/store").then(({ watch }) => {
+      if (!over) stop = watch(account);
+    });
+    return () => {
+      over = true;
+      stop?.();
+    };
+  });
 }

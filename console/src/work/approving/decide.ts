@@ -1,15 +1,15 @@
 // Saying yes or no: memory first, then the signature, then the relay (protocol 7.5).
 //
 // The order is the point. What is about to be answered is durable before a signature over it can exist, so that no crash, no
-// second tab and no relay gets another one. Only a ceremony that made no signature (refused, cancelled) takes the answer out
-// again. The same bytes may be sent again when the network fails: an oid that the relay knows changes nothing.
+// second tab and no relay gets another one. Only when no signature left this page (the ceremony refused, cancelled) is the answer
+// taken out again. The same bytes may be sent again when the network fails: an oid that the relay knows changes nothing.
 import type { Account } from "../../device/account";
 import { ApiError } from "../../api";
-import { encode, oid, typeOf } from "../../protocol/encoding";
+import { encode, oid } from "../../protocol/encoding";
 import { sign } from "../../protocol/keys";
-import type { Item } from "../../protocol/objects";
+import type { Item, Release } from "../../protocol/objects";
 import { release } from "../../protocol/release";
-import { oidOf } from "../../protocol/signed";
+import { oidOf, wrap } from "../../protocol/signed";
 import { b64 } from "../../protocol/text";
 import { deciding as words } from "../../texts/deciding";
 import { agreedHead } from "../heads";
@@ -43,18 +43,17 @@ export async function approve(account: Account, cards: readonly Card[], window?:
   const answers = await remember(account, cards, "approve", items, now);
   const decision = decisionOf({ org: account.org, verdict: "approve", own: [account.person, account.device], items, issued: now, expires, roster: trust.pair, logHead });
   const payload = encode(decision);
-  let ceremony: Awaited<ReturnType<Account["ceremony"]>>;
+  const prompts = cards.flatMap((card) => card.facts).map((one) => one.prompt);
+  let sealed: Release;
   try {
-    ceremony = await account.ceremony(await oid("decision", payload));
+    const { signature, kem } = await account.ceremony(await oid("decision", payload));
+    sealed = await release(trust, prompts, wrap("decision", payload, [signature]), await kem(), now);
   } catch (error) {
-    // No signature was made: the person may try again.
+    // No signature was made, or none left this page: the person may try again.
     await changeState(account, (state) => withoutAnswers(state, answers));
     throw error;
   }
-  const signed = { type: typeOf("decision"), payload: b64(payload), signatures: [ceremony.signature] };
-  const prompts = cards.flatMap((card) => card.facts).map((one) => one.prompt);
-  const sealed = await release(trust, prompts, signed, await ceremony.kem(), now);
-  const outcome = await send(account, b64(await oidOf(signed)), { release: sealed });
+  const outcome = await send(account, b64(await oid("decision", payload)), { release: sealed });
   const programs = cards.flatMap((card) => card.facts).map(({ request, cert }) => ({
     subject: cert.subject, uid: request.observed.uid, exe: request.observed.exe, digest: request.observed.exe_sha256, path: request.path,
   }));

@@ -1,0 +1,124 @@
+// Deny first and plain, then the window, then Approve, which never has the focus by itself. Freezing is one more tap away.
+import { useState } from "preact/hooks";
+import type { Account } from "../../device/account";
+import { pending as texts } from "../../texts/pending";
+import { Button, Dialog, duration, Field, Problem, Select } from "../../ui";
+import { isCode, subjectOf, windowOf } from "../../work/approving/card";
+import { approve, refuse, requireCode } from "../../work/approving/decide";
+import type { Entry } from "../../work/approving/entries";
+import { needsCode } from "./card";
+import { type Done, finish } from "./outcome";
+import { useArming } from "./arming";
+
+const STEPS = [300, 900, 3600, 4 * 3600, 8 * 3600]; // seconds
+const HOLDS = [3600, 4 * 3600, 24 * 3600]; // seconds
+
+interface ActionsProps {
+  account: Account;
+  shown: readonly Entry[];
+  unseen: boolean;
+  ramp: boolean;
+}
+
+type Busy = "" | "approve" | "deny" | "freeze";
+
+export function Actions({ account, shown, unseen, ramp }: ActionsProps) {
+  const cards = shown.map((one) => one.card);
+  const longest = Math.max(...cards.map(windowOf));
+  const [window, setWindow] = useState(longest);
+  const [typed, setTyped] = useState<Record<string, string>>({});
+  const [busy, setBusy] = useState<Busy>("");
+  const [problem, setProblem] = useState<{ error: unknown; title: string }>();
+  const [freezing, setFreezing] = useState(false);
+  const [hint, setHint] = useState("");
+  const coded = cards.filter((card) => needsCode(card, ramp));
+  const { from, armed } = useArming(shown, cards.map((card) => card.id).join("+") + String(unseen));
+
+  const take = async (what: Exclude<Busy, "">, title: string, work: () => Promise<Done>) => {
+    if (busy) return;
+    setBusy(what);
+    setProblem(undefined);
+    try {
+      finish(await work());
+    } catch (error) {
+      setProblem({ error, title });
+      setBusy("");
+    }
+  };
+
+  const yes = () => {
+    if (unseen) {
+      setHint(texts.seeFirst);
+      return;
+    }
+    if (coded.some((card) => !isCode(typed[card.id] ?? ""))) {
+      setHint(texts.sixDigits);
+      document.querySelector<HTMLElement>(".codes input")?.focus();
+      return;
+    }
+    setHint("");
+    void take("approve", texts.notReleased, async () => {
+      for (const card of coded) await requireCode(account, card, typed[card.id] ?? "");
+      return { kind: "approve", cards, window: Math.min(window, longest), outcome: await approve(account, cards, window) };
+    });
+  };
+  const no = () => take("deny", texts.notDenied, async () => ({ kind: "deny", cards, outcome: await refuse(account, cards, "deny") }));
+  const freeze = (seconds: number) => {
+    setFreezing(false);
+    const until = account.now() + seconds;
+    void take("freeze", texts.notDenied, async () => ({ kind: "freeze", cards, until, outcome: await refuse(account, cards, "freeze", { until }) }));
+  };
+
+  const fork = shown.some((one) => one.fork);
+  return (
+    <>
+      {coded.length ? (
+        <div class="codes">
+          {coded.map((card) => (
+            <Field key={card.id} mono label={coded.length > 1 ? texts.typeCodeFor(card.facts[0].request.path) : texts.typeCode}
+              hint={ramp ? texts.typeCodeRamp : texts.typeCodeHint} inputMode="numeric" maxLength={6} autocomplete="one-time-code"
+              value={typed[card.id] ?? ""} onInput={(value) => setTyped({ ...typed, [card.id]: value })} />
+          ))}
+        </div>
+      ) : null}
+      {problem ? <Problem error={problem.error} title={problem.title} /> : null}
+      <div class="deciding" role="group" aria-label={texts.title}>
+        <Button busy={busy === "deny"} disabled={busy !== ""} onClick={no}>
+          {cards.length > 1 ? texts.denyAll(cards.length) : texts.deny}
+        </Button>
+        <WindowChoice longest={longest} value={window} onInput={setWindow} />
+        <Button kind="accent" busy={busy === "approve"} disabled={fork || (busy !== "" && busy !== "approve")} armedFrom={from}
+          class={armed ? "armed" : ""} onClick={yes}>
+          {cards.length > 1 ? texts.approveAll(cards.length) : texts.approve}
+        </Button>
+        <p class="hint" role="status">{busy === "approve" ? texts.passkey : hint}</p>
+      </div>
+      <div class="further">
+        <Button kind="quiet" class="freeze" disabled={busy !== ""} onClick={() => setFreezing(true)}>
+          {texts.freeze}
+        </Button>
+      </div>
+      <Freeze open={freezing} subject={cards[0] ? subjectOf(cards[0]) : ""} onClose={() => setFreezing(false)} onFreeze={freeze} />
+    </>
+  );
+}
+
+/** The window may only shrink: nothing longer than the policy, the seal and the request allow stands here. */
+function WindowChoice({ longest, value, onInput }: { longest: number; value: number; onInput: (seconds: number) => void }) {
+  if (!longest) return <span class="once">{texts.once}</span>;
+  const steps = [0, ...STEPS.filter((one) => one < longest), longest];
+  const options = steps.map((one) => [String(one), one ? texts.windowOf(one) : texts.once] as const);
+  return <Select label={texts.windowChoice} value={String(value)} options={options} onInput={(chosen) => onInput(Math.min(longest, Number(chosen)))} />;
+}
+
+function Freeze({ open, subject, onClose, onFreeze }: { open: boolean; subject: string; onClose: () => void; onFreeze: (seconds: number) => void }) {
+  const [seconds, setSeconds] = useState(HOLDS[0] ?? 3600);
+  const options = HOLDS.map((one) => [String(one), duration(one)] as const);
+  return (
+    <Dialog open={open} title={texts.freezeTitle(subject)} onClose={onClose}
+      actions={<Button kind="danger" onClick={() => onFreeze(seconds)}>{texts.freezeDo}</Button>}>
+      <p>{texts.freezeText}</p>
+      <Select label={texts.freezeFor} value={String(seconds)} options={options} onInput={(chosen) => setSeconds(Number(chosen))} />
+    </Dialog>
+  );
+}
