@@ -64,9 +64,8 @@ describe("DER", () => {
 
   it("becomes r and s", () => {
     expect(hex(fromDer(bytes(`30440220${r}0220${s}`))!)).toBe(r + s);
-    expect(hex(fromDer(bytes(`3025022100${"ff".repeat(32)}0101`.replace("30250221", "30260221").replace("0101", "020101")))!)).toBe(
-      "ff".repeat(32) + "00".repeat(31) + "01",
-    );
+    const high = "ff".repeat(32); // a zero in front, or it would be negative
+    expect(hex(fromDer(bytes(`3026022100${high}020101`))!)).toBe(`${high}${"00".repeat(31)}01`);
   });
 
   it.each([
@@ -75,7 +74,7 @@ describe("DER", () => {
     ["a long form of a short length", `3081440220${r}0220${s}`],
     ["a zero that need not be", `3045022100${r}0220${s}`],
     ["a negative number", `30440220${"ff".repeat(32)}0220${s}`],
-    ["no number", `30240200${""}0220${s}`],
+    ["no number", `302402000220${s}`],
     ["another tag", `31440220${r}0220${s}`],
     ["nothing", ""],
   ])("refuses %s", (_, text) => {
