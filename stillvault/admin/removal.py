@@ -17,6 +17,7 @@ from stillvault.admin import roster as rosters
 from stillvault.admin.organisation import rotate
 from stillvault.admin.publish import admin_key, certs_of, publish, root_of, roster_of
 from stillvault.approver.account import Account
+from stillvault.approver.logbook import sealed_secrets, verified_leaves
 from stillvault.crypto.public import Trust
 from stillvault.protocol.errors import Expired, Forbidden, Refused, Usage
 from stillvault.protocol.objects import Roster
@@ -68,6 +69,7 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
         raise Forbidden("own-device", "a device cannot remove itself", "let another administrator do it", "WHO")
     going = {one.id for one in found.devices if device in ("", one.id)}
     jobs = resealing.find(account, [], lambda _, __: True)
+    _check_listing(account, jobs)
     warnings = _check_policies(roster, person, device)
     for job in jobs:
         warnings += _check_secret(roster, job.payload, going, account.clock())
@@ -85,6 +87,15 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
         raise
     say(f"{len(record.paths)} secrets to seal again")
     return record
+
+
+def _check_listing(account: Account, jobs: list[resealing.Job]) -> None:
+    """The list is the relay's: one that leaves out a secret would leave it open to whoever goes. The log names them all."""
+    listed = {one.path: one.secret.version[0] for one in jobs}
+    for path, version in sorted(sealed_secrets(verified_leaves(account)[0]).items()):
+        if listed.get(path, 0) < version:
+            raise Refused("version", f"the log has a seal of {path} that the relay does not list",
+                          "the relay went back or hides it: nothing was changed; ask whoever runs it")
 
 
 def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
@@ -158,13 +169,15 @@ def _reseal(account: Account, record: Removal, say: resealing.Say) -> Removal:
     roster = roster_of(account.trust(fresh=True))
     going = {one.id for person in roster.people if person.id == record.person for one in person.devices
              if record.device in ("", one.id)}
-    jobs = resealing.find(account, [], lambda _, payload: payload.core.path in record.paths)
+    # Also what was sealed between the list and the roster of (b).
+    jobs = resealing.find(account, [], lambda _, payload: payload.core.path in record.paths or _concerns(payload, going))
+    known = sorted({*record.known, *(one.path for one in jobs if _opens(one.payload, going))})
     # Sealed again before an interruption, or sealed anew by somebody since: nothing to do but the floor.
     ready = [one for one in jobs if one.path not in done and not _concerns(one.payload, going)]
     floors = [*record.floors, *((one.path, *one.secret.version) for one in ready)]
     sealed, left = resealing.reseal(account, [one for one in jobs if _concerns(one.payload, going)], say)
     floors += [(one["path"], one["version"], one["revision"]) for one in sealed]
-    record = msgspec.structs.replace(record, floors=floors)
+    record = msgspec.structs.replace(record, known=known, floors=floors)
     account.home.write(RECORD, record)
     # The list is the relay's: a secret that it stops showing would stay openable by whoever leaves, and without a floor.
     if hidden := sorted(set(record.paths) - {path for path, _, _ in floors} - {one["path"] for one in left}):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -16,11 +16,9 @@ import msgspec
 
 from stillvault.cli.base import STATE, Verbs, emit, say
 from stillvault.cli.sentences import Teller
-from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused, Usage
 from stillvault.protocol.text import plain
 
-PAGE = 500
 POLL = 1.0  # seconds
 TOP = ("kind", "oid", "actor", "request", "time", "detail")
 MAX_LINE = 1 << 20  # bytes
@@ -51,23 +49,12 @@ def leaf_of(row: dict[str, Any]) -> bytes:
     return msgspec.json.encode(leaf, order="sorted")
 
 
-def _pages(account: Any, after: int) -> Iterator[messages.Leaves]:
-    """Leaves from index `after` on, page by page, until there are no more."""
-    while True:
-        page = account.call("GET", f"/v1/audit?after={after}&limit={PAGE}", returns=messages.Leaves)
-        if page.leaves and page.first != after:
-            raise Refused("log-leaf", f"row {after} of the log is missing", "the relay hides a row: ask an administrator")
-        yield page
-        if not page.leaves:
-            return
-        after += len(page.leaves)
-
-
 @audit.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on as rows are written.")
 @click.option("-n", "--lines", type=click.IntRange(0, 100000), default=50, help="How many of the last rows (50).")
 def tail(follow: bool, lines: int) -> None:
     """The last rows of the log, one a line."""
+    from stillvault.approver.logbook import pages
     from stillvault.cli.account import open_account
 
     account = open_account()
@@ -75,7 +62,7 @@ def tail(follow: bool, lines: int) -> None:
     after = max(0, size - lines)
     teller = Teller()
     while True:
-        for page in _pages(account, after):
+        for page in pages(account, after):
             for leaf in page.leaves:
                 _print(row_of(after, leaf), teller)
                 after += 1
@@ -101,6 +88,7 @@ def _lines(lines: Iterable[str]) -> None:
 @click.option("--as", "kind", type=click.Choice(["jsonl", "ocsf", "cef"]), default="jsonl", help="jsonl in this version.")
 def export(kind: str) -> None:
     """All rows, one JSON object a line; the last line carries the signed checkpoint and what verifies it."""
+    from stillvault.approver.logbook import pages
     from stillvault.cli.account import open_account
 
     if kind != "jsonl":
@@ -108,7 +96,7 @@ def export(kind: str) -> None:
     account = open_account()
     trust = account.trust()
     index, checkpoint = 0, ""
-    for page in _pages(account, 0):
+    for page in pages(account, 0):
         checkpoint = page.checkpoint
         for leaf in page.leaves:
             print(msgspec.json.encode(row_of(index, leaf)).decode())
@@ -142,24 +130,18 @@ def verify(name: str | None, pin: str) -> None:
 
 
 def _verify_relay(pin: str) -> tuple[int, bytes]:
+    from stillvault.approver.logbook import verified_leaves
     from stillvault.cli.account import open_account
 
     account = open_account()
     if pin and pin != account.organisation.org_id:
         raise Refused("pin", "this home belongs to another organisation", "give its own id, or none", "--org")
-    trust = account.trust()
-    leaves: list[bytes] = []
-    checkpoint = ""
-    for page in _pages(account, 0):
-        checkpoint = page.checkpoint
-        for leaf in page.leaves:
-            leaves.append(leaf.encode())
-    size, root = account.store.check(account.relay, account.token(), trust, checkpoint)
-    _compare(leaves, size, root)
-    return size, root
+    leaves, root = verified_leaves(account)
+    return len(leaves), root
 
 
 def _verify_file(name: str, pin: str) -> tuple[int, bytes]:
+    from stillvault.approver.logbook import check_root
     from stillvault.cli.base import home
     from stillvault.crypto.public import Trust, b64decode, payload_of
     from stillvault.transport.home import Organisation
@@ -179,7 +161,7 @@ def _verify_file(name: str, pin: str) -> tuple[int, bytes]:
     for number, row in enumerate(rows):
         if row.get("index") != number:
             raise Refused("log-leaf", f"row {number} is missing or out of order", "the export is damaged or was changed")
-    _compare([leaf_of(row) for row in rows], size, root)
+    check_root([leaf_of(row) for row in rows], size, root)
     return size, root
 
 
@@ -194,30 +176,3 @@ def _read(name: str) -> tuple[list[dict[str, Any]], Last]:
         return [msgspec.json.decode(one, type=dict[str, Any]) for one in lines[:-1]], last
     except (IndexError, msgspec.DecodeError, UnicodeDecodeError):
         raise Refused("log-leaf", "this is not a whole export", "the file is truncated or was changed", "--file") from None
-
-
-def _compare(leaves: list[bytes], size: int, root: bytes) -> None:
-    if len(leaves) < size:
-        raise Refused("log-leaf", f"the log has {size} rows, {len(leaves)} are here", "rows are missing")
-    if tree_root(leaves[:size]) != root:
-        raise Refused("log-root", "the rows are not those of the signed checkpoint",
-                      "a row was changed, moved, added or taken out")
-
-
-def tree_root(leaves: list[bytes]) -> bytes:
-    """The Merkle root of RFC 6962 over these leaves: a stack of whole subtrees, joined as they become equal in size."""
-    from stillvault.crypto.public import leaf_hash, node_hash, sha256
-
-    stack: list[tuple[int, bytes]] = []
-    for leaf in leaves:
-        height, node = 0, leaf_hash(leaf)
-        while stack and stack[-1][0] == height:
-            node = node_hash(stack.pop()[1], node)
-            height += 1
-        stack.append((height, node))
-    if not stack:
-        return sha256(b"")
-    node = stack.pop()[1]
-    while stack:
-        node = node_hash(stack.pop()[1], node)
-    return node

@@ -83,6 +83,24 @@ def test_a_removal_seals_again_what_the_relay_no_longer_shows(town: Town, alice:
     assert sorted(done["resealed"]) == ["prod/api", "prod/db"]
 
 
+def test_a_removal_begins_with_what_the_log_names(town: Town, alice: Party) -> None:
+    """A secret that this home never saw, and that the relay leaves out of its list from the start."""
+    town.person("finn", "approver", "sealer")
+    alice.ok("policy", "set", "prod", "--match", "prod/**", "--people", "alice,cleo,finn", "--window", "0s")
+    town.parties["finn"].ok("seal", "prod/unseen", stdin=b"value")
+
+    def hide(body: Any, number: int) -> None:
+        del number
+        body["secrets"] = [one for one in body["secrets"]
+                           if json.loads(payload_of("secret", dump(one)))["core"]["path"] != "prod/unseen"]
+
+    town.script.reset(changing("GET /v1/secrets", hide))
+    assert "prod/unseen" in alice.fails(15, "person", "remove", "finn")
+    town.script.reset()
+    assert "finn" in json.dumps(alice.json("org", "show")["people"])
+    assert "prod/unseen" in alice.json("person", "remove", "finn")["resealed"]
+
+
 @pytest.mark.parametrize("lost", ["request 0", "answer 0", "request 1", "answer 1"])
 def test_an_interrupted_removal_leaves_nobody_behind(town: Town, alice: Party, lost: str) -> None:
     """The roster of (b) or (d), or the word that it was taken, is lost. The same command again must do all that is left to do."""
