@@ -71,6 +71,10 @@ class Teller:
                 return f"{actor} signed in from {row.get('device') or row.get('host', '?')}"
             case "delivered" | "failed":
                 return f"{secret} {kind} to {row.get('exe', '?')} on {row.get('host', '?')}" + _because(row)
+            case "signed-out":
+                return f"{actor} signed out of {row.get('count', '?')} sessions"
+            case "lease-ended" if not secret:
+                return f"{actor} ended every lease"
             case "denied" | "frozen":
                 return f"{actor} {'denied' if kind == 'denied' else 'froze'} {secret}" + _because(row)
             case "lease-used":

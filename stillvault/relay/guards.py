@@ -28,6 +28,7 @@ class Rule(Enum):
     PERSON = "a person"
     ADMIN = "a person with the role admin"
     APPROVER = "a person with the role approver"
+    APPROVER_OR_ADMIN = "a person with the role approver or admin"
     SEALER = "a person with the role sealer"
     CLIENT = "a client"
     REQUESTER_OR_ASKED = "the client that raised it, or a person; the use case checks which"
@@ -35,7 +36,12 @@ class Rule(Enum):
     DECIDER = "the device that decided; a deny or freeze needs no session, for its signature is its authority"
 
 
-_ROLE = {Rule.ADMIN: "admin", Rule.APPROVER: "approver", Rule.SEALER: "sealer"}
+_ROLE = {
+    Rule.ADMIN: frozenset({"admin"}),
+    Rule.APPROVER: frozenset({"approver"}),
+    Rule.APPROVER_OR_ADMIN: frozenset({"admin", "approver"}),
+    Rule.SEALER: frozenset({"sealer"}),
+}
 _PEOPLE = frozenset({Rule.PERSON, *_ROLE})
 _CLIENTS = frozenset({Rule.CLIENT})
 _SESSIONS = frozenset({Rule.TRUST, Rule.SESSION, Rule.REQUESTER_OR_ASKED, Rule.PERSON_OR_CLIENT_IN_SCOPE, Rule.DECIDER})
@@ -84,7 +90,7 @@ def admit(relay: Relay, rule: Rule, bearer: bytes, now: int) -> Principal:
         if rule is not Rule.TRUST or error.code == "revoked":
             raise
         return _invite_or_ticket(relay, bearer, now)
-    if principal.person and rule in _PEOPLE | _SESSIONS and _ROLE.get(rule, "") in principal.roles | {""}:
+    if principal.person and rule in _PEOPLE | _SESSIONS and (rule not in _ROLE or _ROLE[rule] & principal.roles):
         return principal
     if principal.cert and rule in _CLIENTS | _SESSIONS:
         return principal

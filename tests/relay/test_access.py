@@ -62,6 +62,7 @@ PASSES: dict[Rule, set[str]] = {
     Rule.PERSON: set(ROLES),
     Rule.ADMIN: {"admin"},
     Rule.APPROVER: {"approver"},
+    Rule.APPROVER_OR_ADMIN: {"approver", "admin"},
     Rule.SEALER: {"sealer"},
     Rule.CLIENT: {"client"},
     Rule.REQUESTER_OR_ASKED: SESSIONS,
@@ -76,8 +77,8 @@ def test_every_rule_is_judged_here_and_every_route_has_one() -> None:
     assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
 
 
-# The stream does not end and a logout ends the caller's session: test_feed.py and test_bearers.py look at them.
-JUDGED = [route for route in ROUTES if route.path not in ("/v1/stream", "/v1/logout")]
+# The stream does not end, and two others end the caller's session: test_feed.py, test_bearers.py, test_console.py look at them.
+JUDGED = [route for route in ROUTES if route.path not in ("/v1/stream", "/v1/logout", "/v1/sessions/end")]
 
 
 @pytest.mark.parametrize("route", JUDGED, ids=lambda route: f"{route.method} {route.path}")

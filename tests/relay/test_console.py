@@ -1,4 +1,4 @@
-"""The console as static files, its headers, and the cookie that a browser signs in with. A18, C15, D and X rows that headers carry."""
+"""The console as static files, its headers, and the cookie that a browser signs in with. A18, C15."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from stillvault.crypto import public
 from stillvault.protocol import messages
 from stillvault.relay.context import Call
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.services import enrolment, founding, limits, sealing, sign_in
+from stillvault.relay.services import enrolment, founding, limits, sealing, sign_in, wrapping
 from stillvault.relay.services import sessions as own_sessions
 
 NOTHING = messages.Nothing()
@@ -74,7 +74,25 @@ async def publish(call: Call, body: messages.Publish) -> messages.Trust:
 
 
 async def invites(call: Call) -> messages.Invites:
-    return messages.Invites(enrolment.listed(call.relay, call.now))
+    return messages.Invites(enrolment.listed(call.relay, call.who, call.now))
+
+
+async def invite_terms(call: Call) -> messages.InviteTerms:
+    return enrolment.terms(call.who)
+
+
+async def transfer(call: Call, body: messages.Challenge) -> messages.Nothing:
+    await wrapping.transfer(call, body)
+    return NOTHING
+
+
+async def keep_wrapped(call: Call, body: messages.WrappedKey) -> messages.Nothing:
+    await wrapping.keep(call, body)
+    return NOTHING
+
+
+async def wrapped(call: Call) -> messages.WrappedKeys:
+    return wrapping.kept(call)
 
 
 async def invite(call: Call, body: messages.NewInvite) -> messages.Nothing:

@@ -6,7 +6,7 @@ from stillvault.protocol import messages
 from stillvault.relay.context import Call
 from stillvault.relay.controllers import parameters
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.services import asking, deciding, feed, reporting, sealing
+from stillvault.relay.services import asking, deciding, feed, leasing, reporting, sealing
 from stillvault.relay.store import events
 
 NOTHING = messages.Nothing()
@@ -68,3 +68,11 @@ async def uses(call: Call, body: messages.SignedList) -> messages.Nothing:
 async def cancels(call: Call, body: messages.SignedList) -> messages.Nothing:
     await reporting.cancels(call, [bytes(one) for one in body.objects])
     return NOTHING
+
+
+async def leases(call: Call) -> messages.Leases:
+    return leasing.listed(call)
+
+
+async def end_leases(call: Call, body: messages.EndLeases) -> messages.Ended:
+    return messages.Ended(await leasing.end(call, body))

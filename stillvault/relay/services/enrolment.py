@@ -8,6 +8,7 @@ import secrets as randomness
 from collections.abc import Sequence
 from typing import Literal, cast
 
+from msgspec import UnsetType
 from msgspec.structs import replace
 
 from stillvault.crypto import public
@@ -35,7 +36,9 @@ def topic(invite: bytes) -> str:
 async def invite(call: Call, body: messages.NewInvite) -> None:
     """Notes an invite by its id and the hash of its bearer. Names and scopes must be of the protocol's form.  # C4, M9"""
     _check_terms(body)
-    now = call.now
+    now, standing = call.now, call.relay.organisation.standing
+    if body.device and (standing is None or standing.device(body.subject, body.device, now) is None):
+        raise ProblemError("unknown", "no such device of that person", "device")
     new = StoredInvite(
         oid(body.invite),
         body.kind,
@@ -54,6 +57,7 @@ async def invite(call: Call, body: messages.NewInvite) -> None:
         None,
         "",
         None,
+        body.device,
     )
     bearer = oid(body.bearer_hash)
 
@@ -67,25 +71,43 @@ async def invite(call: Call, body: messages.NewInvite) -> None:
 def _check_terms(body: messages.NewInvite) -> None:
     if body.kind == "person":
         public.check_id(body.subject)
+        if body.device and not body.roles and not (body.scopes or body.host or body.grade):
+            return  # one more passkey of a device that is there: whose roles they are stands on the roster
         if (
-            body.subject == "recovery"
+            body.device
+            or body.subject == "recovery"
             or not body.roles
             or len(set(body.roles)) != len(body.roles)
             or set(body.roles) - set(objects.ROLES)
         ):
-            raise ProblemError("body-form", "a person has an id and distinct roles", "roles")
+            raise ProblemError("body-form", "a person has an id and distinct roles, one more passkey none", "roles")
         if body.scopes or body.host or body.grade:
             raise ProblemError("body-form", "scopes, host and grade are of a client", "scopes")
         return
     public.check_path(body.subject)
     for pattern in body.scopes:
         public.check_pattern(pattern)
+    if body.device:
+        raise ProblemError("body-form", "a device is of a person", "device")
     if body.roles or not body.scopes or body.grade not in GRADES or not 0 < len(body.host) <= 200 or not body.host.isprintable():
         raise ProblemError("body-form", "a client has a host, a grade and scopes", "grade")
 
 
-def listed(relay: Relay, now: int) -> list[messages.Invite]:
-    return [_line(one, now) for one in invites.listed(relay.reader, now - LISTED_DAYS * 86_400)]
+def listed(relay: Relay, who: Principal, now: int) -> list[messages.Invite]:
+    """All of them for an admin; for anybody else those of one more passkey for the session's own device, which has the key."""
+    found = invites.listed(relay.reader, now - LISTED_DAYS * 86_400)
+    if "admin" not in who.roles:
+        found = [one for one in found if one.device and (one.subject, one.device) == (who.person, who.device)]
+    return [_line(one, now) for one in found]
+
+
+def terms(who: Principal) -> messages.InviteTerms:
+    """What the invite says, for the joiner's screen: nothing that counts before the words were compared."""
+    found = _mine(who)
+    kind: Literal["person", "client"] = "person" if found.kind == "person" else "client"
+    return messages.InviteTerms(
+        kind, found.subject, found.expires, found.roles, found.scopes, found.host, found.grade, found.device
+    )
 
 
 def _line(one: StoredInvite, now: int) -> messages.Invite:
@@ -101,6 +123,8 @@ def _line(one: StoredInvite, now: int) -> messages.Invite:
         expires=one.expires,
         state=_state(one, now),
         proof=one.proof,
+        device=one.device,
+        transferred=one.transfer_ct is not None,
     )
     return replace(line, enrol=raw(one.enrol)) if one.enrol else line
 
@@ -153,6 +177,8 @@ async def join(call: Call, body: messages.Enrol) -> messages.Enrolled:
         raise ProblemError("no-organisation")
     signed = bytes(body.enrol)
     enrol = public.verify_enrol(standing.trust.pin, standing.root.origins, signed, found.invite)
+    if found.device and isinstance(read(objects.Enrol, enrol.payload).kem, UnsetType):
+        raise ProblemError("enrolment", "one more passkey needs a key that the device's key can be sealed to", "enrol")
     ticket = public.b64encode(randomness.token_bytes(TOKEN_BYTES))
     hashed = public.sha256(ticket.encode())
     ends = now + relay.settings.limits.enrolment_seconds
@@ -161,8 +187,8 @@ async def join(call: Call, body: messages.Enrol) -> messages.Enrolled:
         if not invites.join(tx.connection, call.who.bearer, now, signed, enrol.oid, hashed, ends):
             raise ProblemError("sign-in")  # somebody else used it in this very moment  # C8
         tx.leaf("enrolled", found.subject, now, oid=enrol.oid, people=found.subject, outcome="joined")
-        for admin in standing.admins():
-            tx.event(f"person/{admin}", "enrol", now, oid=enrol.oid)
+        for person in {*standing.admins(), *([found.subject] if found.device else [])}:
+            tx.event(f"person/{person}", "enrol", now, oid=enrol.oid)
 
     await relay.writer.write(change)
     return messages.Enrolled(ticket, public.b64encode(enrol.oid))
@@ -188,14 +214,16 @@ async def state(call: Call, wait: float) -> messages.EnrolState:
     """Where this enrolment stands; waits up to `wait` seconds while there is nothing for the joiner to do."""
     relay, invite = call.relay, _mine(call.who).invite
     ends = relay.clock() + wait
+    before: bool | None = None
     with relay.hub.listen([topic(invite)]) as bell:
         while True:
             bell.clear()
             found = invites.by_invite(relay.reader, invite)
             if found is None:
                 raise ProblemError("unknown")
-            now = relay.clock()
-            if _state(found, now) not in ("joined", "proved") or now >= ends or relay.hub.closed:
+            now, handed = relay.clock(), found.transfer_ct is not None
+            before = handed if before is None else before
+            if _state(found, now) not in ("joined", "proved") or handed != before or now >= ends or relay.hub.closed:
                 return _answer(relay, found, now)
             await relay.hub.wait(bell, ends - now)
 
@@ -205,6 +233,8 @@ def _answer(relay: Relay, found: StoredInvite, now: int) -> messages.EnrolState:
     if state == "open":
         raise LookupError("a ticket exists, so somebody joined")
     answer = messages.EnrolState(state)
+    if found.transfer_enc and found.transfer_ct:
+        answer = replace(answer, transfer=messages.Challenge(found.transfer_enc, found.transfer_ct))
     if found.challenge_enc and found.challenge_ct:
         answer = replace(answer, challenge=messages.Challenge(found.challenge_enc, found.challenge_ct))
     if found.state == "confirmed" and relay.organisation.standing:
@@ -240,6 +270,8 @@ def check_rostered(found: StoredInvite, roster: objects.Roster) -> None:
     enrol = _enrolled(found)
     for person in roster.people:
         for device in person.devices:
+            if found.device not in ("", device.id):
+                continue
             if person.id == found.subject and enrol.auth.public in [key.public for key in device.auth]:
                 return
     raise ProblemError("enrolment", "the roster does not list the enrolled keys", "enrol")

@@ -105,7 +105,9 @@ def _cancel(tx: Transaction, row: StoredRequest, oid: bytes, _payload: bytes, no
 
 
 def _use(tx: Transaction, row: StoredRequest, oid: bytes, payload: bytes, now: int) -> None:
-    for one in read(Use, payload).by:
+    said = read(Use, payload).by
+    requests.add_uses(tx.connection, row.oid, sum(one.count for one in said))
+    for one in said:
         tx.leaf(
             "lease-used", row.subject, now, oid=oid, request=row.oid, secret=row.path, host=row.host, uid=one.uid, exe=one.exe,
             count=one.count,

@@ -26,12 +26,12 @@ class StoredInvite(NamedTuple):
     challenge_ct: str | None
     proof: str
     cert: bytes | None
+    device: str = ""  # of a passkey that is one more of this device
+    transfer_enc: str | None = None
+    transfer_ct: str | None = None
 
 
-_COLUMNS = (
-    "invite, kind, subject, roles, scopes, host, grade, created, expires, created_by, state, enrol, enrol_oid, challenge_enc, "
-    "challenge_ct, proof, cert"
-)
+_COLUMNS = ", ".join(StoredInvite._fields)
 
 
 _OPEN = "'open', 'joined', 'challenged', 'proved'"
@@ -48,11 +48,12 @@ def _row(row: tuple[object, ...] | None) -> StoredInvite | None:
 def add(db: Connection, bearer: bytes, invite: StoredInvite) -> bool:
     """False when there is such an invite already."""
     query = (
-        "INSERT INTO invites (invite, bearer, kind, subject, roles, scopes, host, grade, created, expires, created_by, state) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open') ON CONFLICT DO NOTHING RETURNING 1"
+        "INSERT INTO invites "
+        "(invite, bearer, kind, subject, roles, scopes, host, grade, created, expires, created_by, device, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open') ON CONFLICT DO NOTHING RETURNING 1"
     )
     roles, scopes = json.dumps(invite.roles), json.dumps(invite.scopes)
-    values = (invite.invite, bearer, invite.kind, invite.subject, roles, scopes, *invite[5:10])
+    values = (invite.invite, bearer, invite.kind, invite.subject, roles, scopes, *invite[5:10], invite.device)
     return db.execute(query, values).fetchone() is not None
 
 
@@ -94,6 +95,15 @@ def challenge(db: Connection, invite: bytes, now: int, enc: str, ct: str) -> boo
     return db.execute(query, (enc, ct, invite, now)).fetchone() is not None
 
 
+def transfer(db: Connection, invite: bytes, now: int, enc: str, ct: str) -> bool:
+    """A later one replaces the earlier while the enrolment is open."""
+    query = (
+        "UPDATE invites SET transfer_enc = ?, transfer_ct = ? "
+        "WHERE invite = ? AND state IN ('joined', 'challenged', 'proved') AND expires > ? RETURNING 1"
+    )
+    return db.execute(query, (enc, ct, invite, now)).fetchone() is not None
+
+
 def prove(db: Connection, invite: bytes, now: int, proof: str) -> bool:
     query = "UPDATE invites SET state = 'proved', proof = ? WHERE invite = ? AND state = 'challenged' AND expires > ? RETURNING 1"
     return db.execute(query, (proof, invite, now)).fetchone() is not None
@@ -114,7 +124,12 @@ def cancel(db: Connection, invite: bytes) -> bool:
 
 
 def sweep(db: Connection, now: int) -> list[bytes]:
-    """Ends what ran out. Returns the invites that ended just now."""
+    """Ends what ran out. Returns the invites that ended just now. A key on its way lies here no longer than its enrolment."""
+    db.execute(
+        "UPDATE invites SET transfer_enc = NULL, transfer_ct = NULL "
+        "WHERE transfer_ct IS NOT NULL AND (expires <= ? OR state IN ('cancelled', 'expired'))",
+        (now,),
+    )
     query = (
         "UPDATE invites SET state = 'expired' WHERE expires <= ? AND state IN ('open', 'joined', 'challenged', 'proved') "
         "RETURNING invite"

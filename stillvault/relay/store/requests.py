@@ -37,6 +37,7 @@ class StoredRequest:
     expires: int
     lease_ends: int
     signed: bytes
+    used: int = 0
 
 
 class Vote(NamedTuple):
@@ -49,6 +50,8 @@ class Vote(NamedTuple):
     enc: str
     ct: str
 
+
+MOST_USES = 2**53 - 1
 
 _FIELDS = tuple(StoredRequest.__dataclass_fields__)
 _COLUMNS = ", ".join(_FIELDS)
@@ -131,6 +134,16 @@ def set_lease(db: Connection, oid: bytes, ends: int) -> None:
 def leased(db: Connection, key: bytes, now: int) -> list[StoredRequest]:
     """What a client still keeps, as far as the relay knows."""
     return _where(db, "lease_ends > ? AND key = ?", (now, key))
+
+
+def all_leased(db: Connection, now: int, limit: int | None) -> list[StoredRequest]:
+    """What any client still keeps, as far as the relay knows; the first to end comes first."""
+    return _where(db, "lease_ends > ? ORDER BY lease_ends, seq LIMIT ?", (now, -1 if limit is None else limit))
+
+
+def add_uses(db: Connection, oid: bytes, count: int) -> None:
+    """What a client reports is never more than a number can hold."""
+    db.execute("UPDATE requests SET used = min(used + ?, ?) WHERE oid = ?", (min(count, MOST_USES), MOST_USES, oid))
 
 
 def ended_leases(db: Connection, now: int, limit: int = 200) -> list[StoredRequest]:
