@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stillvault import _native
+from tests.conformance import sides
 from tests.reference import release, seal, signed
-from tests.reference.encoding import b64, encode, parse_json, sha256, unb64
+from tests.reference.encoding import Refused, b64, encode, parse_json, sha256, unb64
 from tests.reference.world import Asked, Device, Draw, Sealed, Signer, World, sign
 
 PATH = "prod/api/key"
@@ -120,6 +121,34 @@ def seal_by_reference(world: World, data: bytes) -> Sealed:
         world.trust(), ("sam", "sam-cli"), PATH, data, [3, 0], world.now, Draw(f"{world.seed} {data!r}")
     )
     return Sealed(sign("secret", payload, sealer.auth[0]), ciphertext, payload)
+
+
+def made_by_console(op: str, given: dict[str, Any]) -> Any:
+    """What the console makes; its refusal as the reference raises one."""
+    answer = sides.third(op, given)
+    if answer.kind == "refuse":
+        raise Refused(answer.code, "by the console")
+    assert answer.kind == "accept", str(answer)
+    return answer.value
+
+
+def seal_by_console(world: World, data: bytes) -> Sealed:
+    signer = world.devices["sam-cli"].auth[0]
+    made = made_by_console("make-seal", {
+        **world.trust_inputs(), "signer": {"alg": signer.alg, "secret": b64(signer.secret)}, "by": ["sam", "sam-cli"],
+        "path": PATH, "value": b64(data), "version": [3, 0],
+    })  # fmt: skip
+    sealed = Sealed(made["secret"], unb64(made["ciphertext"]), signed.peek("secret", made["secret"]))
+    assert b64(signed.oid_of(sealed.wrapper)) == made["oid"]
+    return sealed
+
+
+def release_by_console(world: World, device: Device, asked: Asked, sealed: Sealed, window: int) -> dict[str, Any]:
+    found: dict[str, Any] = made_by_console("make-release", {
+        **world.trust_inputs(), "own": [device.person, device.id], "client_cert": world.cert, "request": asked.wrapper,
+        "secret": sealed.wrapper, "decision": decide(world, device, asked, sealed, window), "secret_key": b64(device.kem),
+    })  # fmt: skip
+    return found
 
 
 def release_by_core(world: World, device: Device, asked: Asked, sealed: Sealed, window: int) -> dict[str, Any]:

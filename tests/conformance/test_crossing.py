@@ -19,8 +19,10 @@ from tests.reference.world import Asked, Device, Sealed
 
 ONCE = settings(derandomize=True, deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 VALUES = st.binary(max_size=300) | st.sampled_from([b"", b"x" * 60, b"x" * 61, b"x" * 61440])
-SEALERS = {"core": crossing.seal_by_core, "reference": crossing.seal_by_reference}
-RELEASERS = {"core": crossing.release_by_core, "reference": crossing.release_by_reference}
+SEALERS = {"core": crossing.seal_by_core, "reference": crossing.seal_by_reference, "console": crossing.seal_by_console}
+RELEASERS = {
+    "core": crossing.release_by_core, "reference": crossing.release_by_reference, "console": crossing.release_by_console,
+}  # fmt: skip
 
 
 def agreed(op: str, given: dict[str, object]) -> sides.Answer:
@@ -80,22 +82,24 @@ def test_recipients_and_a_refusal_to_seal(plan: Plan) -> None:
     world = Drawn(plan)
     mine = seal.recipients(world.trust(), world.policies()[0], world.now)
     assert crossing.core_trust(world).recipients(PATH, world.now) == [tuple(entry) for entry in mine]
+    assert crossing.made_by_console("recipients", {**world.trust_inputs(), "path": PATH}) == mine
     if len(usable(world)) < plan.threshold:
         with pytest.raises(Refused) as refused:
             crossing.seal_by_core(world, b"x")
-        with pytest.raises(ReferenceRefused) as second:
-            crossing.seal_by_reference(world, b"x")
-        assert refused.value.code == second.value.code
+        for sealer in (crossing.seal_by_reference, crossing.seal_by_console):
+            with pytest.raises(ReferenceRefused) as other:
+                sealer(world, b"x")
+            assert other.value.code == refused.value.code
 
 
 @ONCE
 @given(plan=plans(), data=VALUES, choices=st.data())
-def test_the_recovery_group_opens_what_the_core_seals(plan: Plan, data: bytes, choices: st.DataObject) -> None:
+def test_the_recovery_group_opens_what_anybody_seals(plan: Plan, data: bytes, choices: st.DataObject) -> None:
     assume(plan.recovery is not None)
     assert plan.recovery is not None
     world = Drawn(plan)
     assume(len(usable(world)) >= plan.threshold)
-    sealed = crossing.seal_by_core(world, data)
+    sealed = choices.draw(st.sampled_from([SEALERS[name] for name in ("core", "console")]))(world, data)
     positions = [at for at, entry in enumerate(sealed.core["recipients"]) if entry[0] > seal.RECOVERY]
     parts = []
     for position in choices.draw(st.permutations(positions))[: plan.recovery[0]]:

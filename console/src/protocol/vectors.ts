@@ -6,16 +6,18 @@ import { parseForeign } from "./json";
 import type { Json } from "./json";
 import { isObject, wrong } from "./shapes";
 import { utf8 } from "./text";
+import { makingOperations } from "./vectors_making";
 import { sealedOperations } from "./vectors_sealed";
 import { signedOperations } from "./vectors_signed";
 
 const OPERATIONS = new Map(Object.entries({ ...signedOperations, ...sealedOperations }));
+const MAKING = new Map(Object.entries(makingOperations));
 const DEPTH = 64; // of a line: objects in lists in inputs, and room for what is too deep to be an object
 
 async function run(line: string): Promise<Json> {
   const { op, input } = asked(parseForeign(utf8(line), DEPTH));
   if (op === "operations") return [...OPERATIONS.keys()];
-  const operation = OPERATIONS.get(op);
+  const operation = OPERATIONS.get(op) ?? MAKING.get(op);
   if (!operation) throw new Error(`no operation ${op}`);
   return operation(input);
 }
