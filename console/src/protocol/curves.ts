@@ -70,11 +70,14 @@ export async function verifyEs256(publicBytes: Bytes, message: Bytes, sig: Bytes
   return inRange && check(publicBytes, ECDSA, message, sig);
 }
 
-async function check(publicBytes: Bytes, algorithm: EcdsaParams | { name: string }, message: Bytes, sig: Bytes): Promise<boolean> {
+async function check(
+  publicBytes: Bytes, algorithm: EcdsaParams | { name: string }, message: Bytes, sig: Bytes,
+): Promise<boolean> {
   let key: CryptoKey;
   try {
     key = await crypto.subtle.importKey("raw", publicBytes, algorithm as EcKeyImportParams, true, ["verify"]);
-  } catch {
+  } catch (error) {
+    if ((error as DOMException).name === "NotSupportedError") throw error; // an old browser, and no fault of the signature
     return false; // 32 bytes that are no point of Ed25519
   }
   return crypto.subtle.verify(algorithm, key, sig, message);
@@ -82,8 +85,8 @@ async function check(publicBytes: Bytes, algorithm: EcdsaParams | { name: string
 
 /** `r || s` of an ECDSA signature in strict DER, or nothing. */
 export function fromDer(der: Uint8Array): Bytes | undefined {
-  const [tag, length, ...body] = der;
-  if (tag !== 0x30 || length === undefined || length >= 0x80 || body.length !== length) return undefined;
+  const length = der[1] ?? 0;
+  if (der[0] !== 0x30 || length >= 0x80 || der.length !== 2 + length) return undefined;
   const first = derInteger(der, 2);
   const second = first && derInteger(der, first.end);
   return first && second && second.end === der.length ? concat(first.value, second.value) : undefined;

@@ -152,10 +152,11 @@ class Parser {
     let out = "";
     for (;;) {
       const run = this.match(PLAIN)![0];
+      if (this.at === this.text.length) throw new Refused("json", "a string does not end");
       if (CONTROL.test(run)) throw new Refused(this.foreign ? "json" : "char", "a raw control character");
       out += run;
       if (this.word('"')) break;
-      this.take("\\", "a string does not end");
+      this.at++; // the backslash
       out += this.escape();
     }
     if (!this.foreign) checkVisible(out);

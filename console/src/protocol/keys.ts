@@ -11,6 +11,7 @@ import type { Bytes } from "./text";
 import { verifyAssertion } from "./webauthn";
 
 export { isPoint, verifyEd25519 } from "./curves";
+export type { Algorithm, PlainAlgorithm } from "./curves";
 
 /** A key that signs: in this browser's memory, in hardware behind a passkey, or in a test. */
 export interface Signer {

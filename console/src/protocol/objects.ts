@@ -74,8 +74,8 @@ export type Receipt = {
   org: string; request: string; secret: string; result: "delivered" | "failed" | "discarded"; reason?: string; issued: number;
 };
 export type Use = {
-  org: string; request: string; by: { uid: number; exe: string; exe_sha256: string; count: number }[]; first: number; last: number;
-  issued: number;
+  org: string; request: string; by: { uid: number; exe: string; exe_sha256: string; count: number }[]; first: number;
+  last: number; issued: number;
 };
 export type Cancel = { org: string; request: string; issued: number };
 export type Enrol = {

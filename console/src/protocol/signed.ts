@@ -39,7 +39,8 @@ export function wrap(name: Name, payload: Bytes, signatures: Signature[]): Signe
 
 /** One more signature, for thresholds; refused where this key has signed already. */
 export function addSignature(signed: Signed, signature: Signature): Signed {
-  if (signed.signatures.some((entry) => entry.key === signature.key)) throw new Refused("signature", "this key has signed already");
+  const again = signed.signatures.some((entry) => entry.key === signature.key);
+  if (again) throw new Refused("signature", "this key has signed already");
   return { ...signed, signatures: [...signed.signatures, signature] };
 }
 

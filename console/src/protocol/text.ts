@@ -104,7 +104,10 @@ export function sequence(raw: Uint8Array, at: number): number {
   }
   const second = raw[at + 1] ?? 0;
   const outside =
-    (lead === 0xe0 && second < 0xa0) || (lead === 0xed && second > 0x9f) || (lead === 0xf0 && second < 0x90) || (lead === 0xf4 && second > 0x8f);
+    (lead === 0xe0 && second < 0xa0) ||
+    (lead === 0xed && second > 0x9f) ||
+    (lead === 0xf0 && second < 0x90) ||
+    (lead === 0xf4 && second > 0x8f);
   return outside ? 0 : length;
 }
 
@@ -139,7 +142,7 @@ export function visibleText(text: string): string {
   return show(text.toWellFormed());
 }
 
-/** Text that nobody signed, on its way to the screen or a file: hidden characters written out, backslashes left. For display alone. */
+/** Text that nobody signed, for display alone: hidden characters written out, backslashes left. */
 export function plain(text: string): string {
   return text.replace(HIDDEN_ALL, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }

@@ -51,8 +51,8 @@ export async function verifyRoots(pin: Uint8Array, roots: readonly unknown[]): P
     if (at === 0 && !equal(oid, pin)) throw new Refused("pin", "the first root is not the pinned one");
     const root = peek("root", wrapper);
     // 8.2 no gap, and each names the one before
-    const previous = before && b64(before.oid);
-    if (root.version !== at + 1 || root.previous !== previous) throw new Refused("root-chain", "a gap, or another root before it");
+    const follows = root.version === at + 1 && root.previous === (before && b64(before.oid));
+    if (!follows) throw new Refused("root-chain", "a gap, or another root before it");
     // 8.3 possible thresholds
     checkQuorum(root.root);
     checkQuorum(root.admin);
@@ -71,7 +71,9 @@ function checkSeen(pair: Pair, roster: Verified<Roster>, seen: Seen): void {
   if (order < 0) throw new Refused("rollback");
   if (order === 0 && !equal(roster.oid, seen.oid)) throw new Refused("fork", "two rosters of one number");
   const next = pair[0] === seen.roster[0] && pair[1] === seen.roster[1] + 1;
-  if (next && roster.payload.previous !== b64(seen.oid)) throw new Refused("fork", "the next roster does not follow the one seen");
+  if (next && roster.payload.previous !== b64(seen.oid)) {
+    throw new Refused("fork", "the next roster does not follow the one seen");
+  }
 }
 
 /** A verified root chain and roster. */
