@@ -7,18 +7,21 @@ DIR ?= tests/vectors
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build wheel test check fmt vectors demo run bench fuzz e2e attack faults clean
+.PHONY: help setup build console wheel test check fmt vectors demo run bench fuzz e2e attack faults clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready ## the Python environment, with the versions and hashes of requirements.lock
 
-.venv/.ready: requirements.lock tools/setup
+.venv/.ready: requirements.lock console/package-lock.json tools/setup tools/console
 	PYTHON=$(PYTHON) tools/setup
 
-build: setup ## the extension (with the feature `vectors`) and the front, into .venv: for development and tests
+build: setup ## the extension (with the feature `vectors`), the front, the web console: for development and tests
 	tools/build
+
+console: setup ## the web console alone, into stillvault/console
+	tools/console
 
 wheel: setup ## what is released, into dist/: the package, the extension without `vectors`, the front
 	$(VENV)/python -m pip wheel -q --no-deps --no-build-isolation -w dist . && ls dist/*.whl
@@ -62,4 +65,4 @@ faults: build ## kills under load, a full disk, a wrong clock
 	$(VENV)/python -m pytest tests/faults -s
 
 clean: ## what the build made; not the environment
-	rm -rf target build dist stillvault/_native*.so
+	rm -rf target build dist stillvault/_native*.so stillvault/console
