@@ -37,6 +37,8 @@ it.each([
   [row("frozen", { secret: "a", outcome: "late" }), "ben froze a: late"],
   [row("lease-used", { secret: "a", exe: "/bin/x", host: "h", count: 4 }), "/bin/x on h used a from its lease, 4 times"],
   [row("lease-ended", { secret: "a", outcome: "window" }), "a lease ended: window"],
+  [row("lease-ended", { outcome: "purge of all" }), "ben ended every lease"],
+  [row("signed-out", { count: 3 }), "ben signed out of 3 sessions"],
   [row("policy", { outcome: "prod set", people: "1 of a, b", window: 0 }), "ben policy prod set: 1 of a, b, lease 0s"],
   [row("policy", { outcome: "prod removed" }), "ben policy prod removed"],
   [row("revoked", { device: "host/db-1", outcome: "client" }), "ben revoked host/db-1: client"],

@@ -98,6 +98,8 @@ function sentence(row: Row): string {
     case "delivered":
     case "failed":
       return `${secret} ${kind} to ${text(row, "exe", "?")} on ${text(row, "host", "?")}${because(row)}`;
+    case "signed-out":
+      return `${actor} signed out of ${text(row, "count", "?")} sessions`;
     case "denied":
     case "frozen":
       return `${actor} ${kind === "denied" ? "denied" : "froze"} ${secret}${because(row)}`;
@@ -110,8 +112,9 @@ function sentence(row: Row): string {
       if (!secret) return `${actor} ${kind} ${text(row, "device")}${because(row)}`;
       return `${secret} ${kind}${because(row)}`;
     case "lease-ended":
+      return secret ? `${secret} lease ended${because(row)}` : `${actor} ended every lease`;
     case "expired":
-      return `${secret} ${kind.replaceAll("-", " ")}${because(row)}`;
+      return `${secret} expired${because(row)}`;
     case "suppressed":
       return `${text(row, "count", "?")} prompts of ${actor} suppressed${because(row)}`;
     default: {

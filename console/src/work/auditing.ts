@@ -177,3 +177,9 @@ export function wanted(row: Row, filter: Filter): boolean {
     (filter.until === 0 || row.time < filter.until)
   );
 }
+
+/** The columns of an export for spreadsheets; `text` is the row as people read it. */
+export const COLUMNS = [
+  "index", "time", "kind", "actor", "secret", "version", "host", "uid", "user", "exe", "people", "window", "device", "channel", "outcome",
+  "count", "request", "oid", "text",
+] as const;

@@ -1,0 +1,36 @@
+import type { Account } from "../../device/account";
+import { fromUtf8, plain } from "../../protocol/text";
+import { auditText as texts } from "../../texts/audit";
+import { ButtonLink, Card, Empty, Fact, Facts, Name, Page, Skeleton, Time } from "../../ui";
+import { leafOf } from "../../work/auditing";
+import { rowsFrom } from "../../work/log-source";
+import { useLoad } from "../loading";
+import { Faulty } from "./verify";
+
+/** One row with everything that stands in it. */
+export function OneRow({ account, row }: { account: Account; row: string }) {
+  const index = /^(0|[1-9][0-9]{0,14})$/.test(row) ? Number(row) : undefined;
+  const found = useLoad(async () => (index === undefined ? [] : rowsFrom(account, index, 1)), [account, index]);
+  const one = found.data?.[0];
+  const back = <ButtonLink href="/audit">{texts.back}</ButtonLink>;
+  return (
+    <Page title={texts.row(index ?? 0)} actions={back}>
+      <Faulty title={texts.failed} error={found.error} />
+      {found.busy && !one ? <Skeleton lines={6} /> : null}
+      {found.data && !one ? <Empty title={texts.missing} /> : null}
+      {one ? (
+        <Card>
+          <Facts>
+            {Object.entries(one).map(([name, value]) => (
+              <Fact key={name} label={name}>
+                {name === "time" && typeof value === "number" ? <Time at={value} whole /> : <Name text={plain(typeof value === "string" ? value : JSON.stringify(value))} />}
+              </Fact>
+            ))}
+          </Facts>
+          <h2>{texts.leaf}</h2>
+          <pre>{plain(fromUtf8(leafOf(one)))}</pre>
+        </Card>
+      ) : null}
+    </Page>
+  );
+}
