@@ -84,8 +84,9 @@ function isScalar(scalar: Bytes): boolean {
   return borrow === 1 && any !== 0;
 }
 
-/** The pair of a secret scalar. The caller wipes the scalar; refused with `open` where it is not one. */
-export async function pairOfScalar(scalar: Bytes): Promise<{ pair: CryptoKeyPair; public: Bytes }> {
+/** The pair of a secret scalar, extractable only where it is to be wrapped. The caller wipes the scalar; refused with `open` where
+ * it is not one. */
+export async function pairOfScalar(scalar: Bytes, extractable = false): Promise<{ pair: CryptoKeyPair; public: Bytes }> {
   if (!isScalar(scalar)) throw new Refused("open", "a p256 secret key is 32 bytes, above 0 and below the group order");
   const pkcs8 = concat(PKCS8_HEAD, scalar);
   try {
@@ -93,7 +94,7 @@ export async function pairOfScalar(scalar: Bytes): Promise<{ pair: CryptoKeyPair
     const readable = await crypto.subtle.importKey("pkcs8", pkcs8, ECDH, true, ["deriveBits"]);
     const { x, y } = await crypto.subtle.exportKey("jwk", readable);
     const publicBytes = concat(Uint8Array.of(4), unb64(x!), unb64(y!));
-    const privateKey = await crypto.subtle.importKey("pkcs8", pkcs8, ECDH, false, ["deriveBits"]);
+    const privateKey = await crypto.subtle.importKey("pkcs8", pkcs8, ECDH, extractable, ["deriveBits"]);
     return { pair: { privateKey, publicKey: await importPublic(publicBytes) }, public: publicBytes };
   } finally {
     pkcs8.fill(0);
