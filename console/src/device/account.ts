@@ -1,6 +1,6 @@
 // A person at work in this browser: pin, device, trust, and one ceremony at a time. `trust()` is what every decision begins with.
 import type { Api } from "../api";
-import { b64, encode, oid, unb64, type Bytes } from "../protocol/encoding";
+import { b64, oid, unb64, type Bytes } from "../protocol/encoding";
 import type { Opener } from "../protocol/hpke";
 import { keyHint, softSigner, verifySignature, type Signer } from "../protocol/keys";
 import type { Device, Key, Pair, Signature } from "../protocol/objects";
@@ -176,18 +176,18 @@ export class Account {
 
   /** The relay's copies of this device's wrapped keys, kept here from now on. */
   async fetchWrapped(): Promise<Wrapped[]> {
-    const { wrapped } = await this.api.get<{ wrapped: Wrapped[] }>("/v1/wrapped");
-    await this.memory.addWrapped(wrapped.map(({ credential, kind, public: publicKey, blob }) => ({ credential, kind, public: publicKey, blob })));
-    return wrapped;
+    const { keys } = await this.api.get<{ keys: Wrapped[] }>("/v1/wrapped");
+    await this.memory.addWrapped(keys);
+    return keys;
   }
 
   /** Sends the relay what it lacks of our wrapped keys, so that another browser with this synced passkey can work. */
   async shareWrapped(): Promise<void> {
     const own = (await this.memory.wrapped()).filter((one) => one.credential === this.credential);
-    const { wrapped } = await this.api.get<{ wrapped: Wrapped[] }>("/v1/wrapped");
-    const there = new Set(wrapped.map((one) => encode([one.credential, one.kind, one.public]).join()));
+    const { keys } = await this.api.get<{ keys: Wrapped[] }>("/v1/wrapped");
     for (const one of own) {
-      if (!there.has(encode([one.credential, one.kind, one.public]).join())) await this.api.post("/v1/wrapped", { ...one });
+      const there = keys.some((other) => other.credential === one.credential && other.kind === one.kind && other.public === one.public);
+      if (!there) await this.api.post("/v1/wrapped", one);
     }
     if (!own.some((one) => one.kind === "kem")) await this.fetchWrapped();
   }

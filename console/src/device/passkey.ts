@@ -14,7 +14,7 @@ const ELIGIBLE = 0x08;
 const BACKED_UP = 0x10;
 const ATTESTED = 0x40;
 const CREDENTIAL_AT = 55; // bytes of authenticator data before the credential id
-const ORG = 32; // bytes of the organisation id at the head of a user handle
+const ANCHOR = 32; // bytes at the head of a user handle
 
 export interface NewPasskey {
   credential: string;
@@ -40,18 +40,26 @@ export function prfSalt(org: string): Promise<Bytes> {
   return sha256(domain("prf-input", org));
 }
 
-/** The organisation's id out of a user handle, so that a synced passkey carries the pin to a new browser. */
-export function orgOfHandle(handle: Uint8Array): string {
-  return handle.length >= ORG ? b64(handle.subarray(0, ORG)) : "";
+/** The anchor of the founder's passkey, which exists before the organisation has an id: the root lists the passkey, so the id follows
+ * from it. The hash of the root key stands in for it; that key signs one root of version 1 and is then forgotten. */
+export function founderAnchor(rootKey: string): Promise<Bytes> {
+  return sha256(domain("meta", "founder", rootKey));
 }
 
-/** Makes a passkey in one ceremony (a second one where the authenticator gives PRF output only at use). Refuses with `no-uv`, `no-prf`. */
+/** The first 32 bytes of a user handle: what a synced passkey carries to a browser that knows nothing. The organisation's id, or the
+ * founder's anchor. */
+export function anchorOf(handle: Uint8Array): string {
+  return handle.length >= ANCHOR ? b64(handle.subarray(0, ANCHOR)) : "";
+}
+
+/** Makes a passkey in one ceremony (a second one where the authenticator gives PRF output only at use). `org` is the pin, or the
+ * founder's anchor: it heads the user handle and salts the PRF. Refuses with `no-uv`, `no-prf`. */
 export async function create(given: { org: string; rpId: string; person: string; label: string }): Promise<NewPasskey> {
   available();
   const salt = await prfSalt(given.org);
-  const handle = new Uint8Array(2 * ORG);
+  const handle = new Uint8Array(2 * ANCHOR);
   handle.set(unb64(given.org));
-  handle.set(crypto.getRandomValues(new Uint8Array(ORG)), ORG); // another passkey of the same person does not replace this one
+  handle.set(crypto.getRandomValues(new Uint8Array(ANCHOR)), ANCHOR); // another passkey of the same person does not replace this one
   const made = (await ceremony(() => navigator.credentials.create({
     publicKey: {
       rp: { id: given.rpId, name: "Stillvault" },

@@ -5,10 +5,11 @@ import { relay, session, signedIn, environment, account as current, type Environ
 import { Account, signatureOf } from "../device/account";
 import { DeviceFault } from "../device/fault";
 import { identities, rememberIdentity, type Identity } from "../device/memory";
-import { assert, orgOfHandle, type Assertion } from "../device/passkey";
-import { encode, oid } from "../protocol/encoding";
+import { anchorOf, assert, founderAnchor, type Assertion } from "../device/passkey";
+import { b64, encode, oid } from "../protocol/encoding";
 import { verifySignature } from "../protocol/keys";
-import { wrap } from "../protocol/signed";
+import { peek, wrap } from "../protocol/signed";
+import type { Trust } from "../protocol/trust";
 import { device as deviceTexts } from "../texts/device";
 import { signin as texts } from "../texts/signin";
 
@@ -27,8 +28,9 @@ export async function signInHere(known: Identity | undefined = current.peek()?.i
   const made = await assert(await oid("login", payload), {
     org, rpId: location.hostname, ...(known ? { credentials: [known.credential] } : {}),
   });
-  // 3. A passkey says of which organisation it is: a relay cannot lead us into another one.
-  if (!known && orgOfHandle(made.userHandle) !== org) throw new DeviceFault("org", deviceTexts.otherOrg, deviceTexts.otherOrgRemedy);
+  // 3. A passkey says of which organisation it is: a relay cannot lead us into another one. The founder's says it by the root key, which
+  // step 4 compares.
+  const anchor = pinned ? "" : anchorOf(made.userHandle);
   const identity = await identify(org, made);
   const signature = await signatureOf(made, identity.public);
   await relay.post("/v1/login", { login: wrap("login", payload, [signature]), person: identity.person, device: identity.device, cookie: true });
@@ -36,6 +38,9 @@ export async function signInHere(known: Identity | undefined = current.peek()?.i
     // 4. From here on only the roster counts, verified from the pin.
     const account = new Account(relay, identity);
     const trust = await account.trust(true);
+    if (!pinned && anchor !== org && !(await isFounders(anchor, trust))) {
+      throw new DeviceFault("org", deviceTexts.otherOrg, deviceTexts.otherOrgRemedy);
+    }
     const { key } = await account.listed();
     if (key.public !== identity.public || key.rp_id !== location.hostname) {
       throw new DeviceFault("device", texts.mismatch, texts.mismatchRemedy);
@@ -50,6 +55,13 @@ export async function signInHere(known: Identity | undefined = current.peek()?.i
     if (session.peek() === "signed-in") session.value = "signed-out";
     throw error;
   }
+}
+
+/** Whether the first root is signed by the one key that this anchor is the hash of. That key signed one root, so the pin follows. */
+async function isFounders(anchor: string, trust: Trust): Promise<boolean> {
+  const { root } = peek("root", trust.roots[0]); // verified: its oid is the pin, its signatures are good
+  const only = root.keys[0];
+  return root.keys.length === 1 && only !== undefined && b64(await founderAnchor(only.public)) === anchor;
 }
 
 /** Person, device and public key of a passkey: this browser's own record, else the relay's word, which step 4 tests. */
