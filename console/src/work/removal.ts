@@ -93,6 +93,15 @@ export async function resealOf(account: Account, told: Told): Promise<Resealing>
   return new Resealing(account, left, told, async (floor) => void (await addFloors(account, [floor])));
 }
 
+/** What (c) has still to seal again; undefined where (b) never reached the relay. Signs nothing. */
+export async function leftOf(account: Account): Promise<string[] | undefined> {
+  const record = await unfinished(account);
+  const trust = await account.trust(true);
+  if (!record || !isRetired(trust.roster, record.going, account.now())) return undefined;
+  const ids = stillThere(trust, record.going) ? leavingDevices(trust.roster, record.going) : new Set<string>();
+  return (await findSeals(account, trust)).filter((one) => record.paths.includes(one.path) && concerns(one, record.going, ids)).map((one) => one.path);
+}
+
 /** Whether the roster lists what leaves: (d) may have been published before its answer was lost. */
 function stillThere(trust: Trust, { person, device }: Going): boolean {
   const found = trust.person(person);
