@@ -1,4 +1,4 @@
-// One build for the browser (`vite build`) and one for the test vectors (`vite build --mode vectors`, for Node).
+// One build for the browser (`vite build`) and one for the test vectors (`vite build --mode vectors`).
 import { defineConfig } from "vite";
 import packed from "./package.json" with { type: "json" };
 import { manifest } from "./served.ts";
@@ -9,11 +9,14 @@ export default defineConfig(({ mode }) =>
   mode === "vectors"
     ? {
         build: {
-          ssr: "src/protocol/vectors.ts",
+          ssr: true,
           outDir: "../build/console-vectors",
           emptyOutDir: true,
           target: "node20",
-          rollupOptions: { output: { entryFileNames: "vectors.mjs" } },
+          rollupOptions: {
+            input: { vectors: "src/protocol/vectors.ts", table: "src/protocol/vectors_table.ts" },
+            output: { entryFileNames: "[name].mjs", chunkFileNames: "[name].mjs" },
+          },
         },
         ssr: { noExternal: true },
         publicDir: false,
