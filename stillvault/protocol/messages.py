@@ -73,9 +73,22 @@ class Login(Message):
     person: str = ""
     device: str = ""
     client: str = ""  # oid of the client certificate
-    handle: str = ""  # instead of person and device: SHA-256 of the device id, which a synced passkey carries to a new browser
     cookie: bool = False  # a person's browser: the bearer comes as a cookie that no script reads
     label: str = ""  # what the browser calls itself, for the list of sessions
+
+
+class Credential(Message):
+    """POST /v1/login/credential: the id of the passkey that just answered, from a browser that knows no more."""
+
+    credential: str
+
+
+class Passkey(Message):
+    """Whose passkey that is, and its key. A hint to build the login with; the browser finds both in the verified roster after."""
+
+    person: str
+    device: str
+    public: str
 
 
 class Session(Message):

@@ -45,6 +45,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/setup",                      Rule.SETUP,     organisation.set_up,        m.Setup,        m.Organisation, 201),
     Route("GET",  "/v1/trust",                      Rule.TRUST,     organisation.trust,         None,           m.Trust),
     Route("POST", "/v1/login/nonce",                Rule.ANYONE,    organisation.nonce,         m.Nothing,      m.Nonce, 201),
+    Route("POST", "/v1/login/credential",           Rule.ANYONE,    organisation.passkey,       m.Credential,   m.Passkey),
     Route("POST", "/v1/login",                      Rule.ANYONE,    organisation.login,         m.Login,        m.Session, 201),
     Route("POST", "/v1/logout",                     Rule.SESSION,   organisation.logout,        m.Nothing,      m.Nothing),
     Route("GET",  "/v1/environment",                Rule.ANYONE,    organisation.environment,   None,           m.Environment),

@@ -138,14 +138,9 @@ def test_a_cookie_counts_only_for_the_console_itself(org: Organisation) -> None:
     assert org.login(device.auth, person="ben", device=device.id, cookie=True).code == "origin"  # type: ignore[arg-type]
 
 
-def test_a_synced_passkey_finds_its_device(org: Organisation) -> None:
-    handle = b64encode(sha256(b"ben-phone"))
-    made = cookie_login(org, "ben", person="", device="", handle=handle)
-    assert org.relay.call("GET", "/v1/session", headers={"Cookie": cookie_of(made)}).ok()["device"] == "ben-phone"
-    assert cookie_login(org, "ben", handle=handle).code == "body-form"
-    assert cookie_login(org, "ben", person="", device="", handle=b64encode(sha256(b"nobody"))).code == "sign-in"
-    other = b64encode(sha256(b"alice-laptop"))
-    assert cookie_login(org, "ben", person="", device="", handle=other).status == 422  # ben's key signed
+def test_only_a_rostered_passkey_has_an_owner(org: Organisation) -> None:  # the other half: tests/console/test_signin.py
+    for unknown in (b64encode(sha256(b"nobody")), "", "ben-phone"):
+        assert org.relay.call("POST", "/v1/login/credential", {"credential": unknown}).code == "unknown"
 
 
 # ---- sessions ------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import { ApiError } from "../api";
 import { relay, session, signedIn, environment, account as current, type Environment } from "../app/session";
 import { Account, signatureOf } from "../device/account";
 import { DeviceFault } from "../device/fault";
+import { deviceLabel } from "../device/label";
 import { identities, rememberIdentity, type Identity } from "../device/memory";
 import { anchorOf, assert, founderAnchor, type Assertion } from "../device/passkey";
 import { b64, encode, oid } from "../protocol/encoding";
@@ -33,7 +34,9 @@ export async function signInHere(known: Identity | undefined = current.peek()?.i
   const anchor = pinned ? "" : anchorOf(made.userHandle);
   const identity = await identify(org, made);
   const signature = await signatureOf(made, identity.public);
-  await relay.post("/v1/login", { login: wrap("login", payload, [signature]), person: identity.person, device: identity.device, cookie: true });
+  await relay.post("/v1/login", {
+    login: wrap("login", payload, [signature]), person: identity.person, device: identity.device, cookie: true, label: deviceLabel(),
+  });
   try {
     // 4. From here on only the roster counts, verified from the pin.
     const account = new Account(relay, identity);

@@ -44,6 +44,10 @@ async def nonce(call: Call, _body: messages.Nothing) -> messages.Nonce:
     return await sign_in.nonce(call)
 
 
+async def passkey(call: Call, body: messages.Credential) -> messages.Passkey:
+    return await sign_in.passkey(call, body)
+
+
 async def login(call: Call, body: messages.Login) -> messages.Session:
     return await sign_in.sign_in(call, body)
 

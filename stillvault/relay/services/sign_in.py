@@ -45,6 +45,20 @@ async def nonce(call: Call) -> messages.Nonce:
     return messages.Nonce(call.relay.nonces.give(call.now + limits.login_seconds, call.now))
 
 
+async def passkey(call: Call, body: messages.Credential) -> messages.Passkey:
+    """Whose passkey has this id. The ids are random and as good as secret: who asks has just used the passkey."""
+    call.relay.rates.count("nonces_per_minute", call.peer, call.relay.settings.limits.nonces_per_minute)
+    standing = call.relay.organisation.standing
+    if standing is None:
+        raise ProblemError("no-organisation")
+    for person in standing.roster.people:
+        for device in person.devices:
+            for key in device.auth:
+                if key.credential is not msgspec.UNSET and key.credential == body.credential and call.now < device.expires:
+                    return messages.Passkey(person.id, device.id, key.public)
+    raise ProblemError("unknown")
+
+
 async def sign_in(call: Call, body: messages.Login) -> messages.Session:
     """A session for whoever signed the login.
 
@@ -104,7 +118,7 @@ def _verify(
 ) -> tuple[SignedLogin, StoredSession, public.Cert | None]:
     limits, now = call.relay.settings.limits, call.now
     ends = now + (limits.console_session_seconds if body.cookie else limits.session_seconds)
-    if body.client and not body.person and not body.device and not body.cookie and not body.handle:
+    if body.client and not body.person and not body.device and not body.cookie:
         if standing.is_revoked(oid(body.client)):
             raise ProblemError("revoked")
         cert = standing.cert(call.relay.reader, oid(body.client), now)
@@ -112,24 +126,11 @@ def _verify(
             raise ProblemError("sign-in", "the certificate is unknown, ended or revoked")
         payload = standing.trust.verify_by_client("login", signed, cert, now)
         return msgspec.json.decode(payload, type=SignedLogin), StoredSession("", "", cert.oid, ends, now, now), cert
-    person, device = (body.person, body.device) if not body.handle else _by_handle(standing, body)
-    if person and device and not body.client:
-        payload = standing.trust.verify_by_device("login", signed, person, device, now)
-        made = StoredSession(person, device, b"", ends, now, now, _label(body.label))
+    if body.person and body.device and not body.client:
+        payload = standing.trust.verify_by_device("login", signed, body.person, body.device, now)
+        made = StoredSession(body.person, body.device, b"", ends, now, now, _label(body.label))
         return msgspec.json.decode(payload, type=SignedLogin), made, None
     raise ProblemError("body-form", "a login is of a person's device, or of a client", "client")
-
-
-def _by_handle(standing: Standing, body: messages.Login) -> tuple[str, str]:
-    """The device that a synced passkey names. Whoever it is signs for it right after."""
-    wanted = oid(body.handle)
-    if not body.person and not body.device:
-        for person in standing.roster.people:
-            for device in person.devices:
-                if public.sha256(device.id.encode()) == wanted:
-                    return person.id, device.id
-        raise ProblemError("sign-in", "no device of the roster has this handle")
-    raise ProblemError("body-form", "a handle stands instead of person and device", "handle")
 
 
 def _label(text: str) -> str:
