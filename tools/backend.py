@@ -83,6 +83,7 @@ def check_wheel(wheel: Path) -> None:
 
 def prepare_metadata_for_build_wheel(directory: str, settings: dict[str, Any] | None = None) -> str:
     """PEP 517: without it, pip would build the wheel twice."""
+    SCRIPTS.mkdir(parents=True, exist_ok=True)  # maturin insists on it
     name: str = maturin.prepare_metadata_for_build_wheel(directory, settings)
     return name
 

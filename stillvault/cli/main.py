@@ -39,6 +39,7 @@ VERBS = {
     "cancel": ("asking", "cancel", "Withdraw a pending request of your own."),
     "daemon": ("daemon", "daemon", "Run the local client."),
     "audit": ("audit", "audit", "Show, export and verify the log."),
+    "console": ("console", "console", "Hold the web console that a relay serves against this version's."),
     "doctor": ("doctor", "doctor", "Say what is wrong, and how to mend it."),
     "completion": ("helping", "completion", "Print the completion script of a shell."),
     "help": ("helping", "help_", "Help on a verb, or `help exit-codes`."),

@@ -174,6 +174,20 @@ class Relay:
             self.close()
             raise unreachable(self.url, error) from None
 
+    def get(self, path: str) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Status, headers (names in lower case) and body, whatever they are: for who compares them."""
+        try:
+            connection = self._connected()
+            connection.request("GET", path, headers={"Accept": "*/*"})
+            answer = connection.getresponse()
+            raw = answer.read(MAX_ANSWER + 1)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise unreachable(self.url, error) from None
+        if answer.will_close or len(raw) > MAX_ANSWER:
+            self.close()
+        return answer.status, [(name.lower(), value) for name, value in answer.getheaders()], raw
+
     def stream(self, path: str, *, token: str, last_id: int) -> Iterator[Event]:
         """Server-sent events after `last_id`, until the relay ends the stream. Raises `Unavailable` when it falls silent."""
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=STREAM_SILENCE, context=self._context)
