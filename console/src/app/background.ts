@@ -7,6 +7,17 @@ export function startBackground(): void {
     void navigator.storage?.persist?.();
     void account.shareWrapped().catch(() => {});
   });
+  whileSignedIn(() => {
+    let stop: (() => void) | undefined;
+    let over = false;
+    void import("./shortcuts").then(({ startShortcuts }) => {
+      if (!over) stop = startShortcuts();
+    });
+    return () => {
+      over = true;
+      stop?.();
+    };
+  });
   whileSignedIn((account) => {
     let stop: (() => void) | undefined;
     let over = false;
