@@ -32,8 +32,7 @@ export const pending = {
   startedBy: "Started by",
   ancestors: (count: number) => many(count, "ancestor", "ancestors"),
   host: "Host",
-  account: (user: string, uid: number) => `${user} (uid ${uid})`,
-  as: "Account",
+  uid: (uid: number) => `(uid ${uid})`,
   when: "Asked",
   whenExact: (host: string, here: string) => `${host} by the host's clock, ${here} by this device's when it was shown`,
   sealed: "Sealed",
@@ -51,7 +50,8 @@ export const pending = {
   people: (by: number, needed: number) => `${by} of ${needed} people`,
   code: "Code",
   codeHint: "Must be the one on the asking screen.",
-  details: "Who sealed it, unit, digest",
+  details: "Policy, client, exact times",
+  windowUpTo: (seconds: number) => `up to ${duration(seconds)}`,
 
   // What the caller says
   reason: "Reason",
@@ -59,6 +59,7 @@ export const pending = {
   saysNothing: "The caller gave no reason.",
   claimNote: "Written by the asking program. Nobody has checked it.",
   showAll: (characters: number) => `Show all ${number(characters)} characters`,
+  showMiddle: (characters: number) => `… ${number(characters)} more characters …`,
   showLess: "Show less",
   showSecrets: (count: number) => `Show the other ${number(count)} secrets`,
 

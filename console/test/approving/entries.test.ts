@@ -48,10 +48,10 @@ test("approving arms after the last of all changes", () => { // X11
 describe("long values", () => { // X4
   test("show both ends, and nothing is lost", () => {
     const long = `/${"x".repeat(4090)}/evil`;
-    const folded = fold(long);
+    const folded = fold("exe", long);
     expect(folded?.tail.endsWith("/evil")).toBe(true);
     expect((folded?.head.length ?? 0) + (folded?.hidden ?? 0) + (folded?.tail.length ?? 0)).toBe(long.length);
-    expect(fold("/usr/bin/claude")).toBeUndefined();
+    expect(fold("exe", "/usr/bin/claude")).toBeUndefined();
   });
   test("are to be opened before approving, as are secrets beyond the third", () => {
     expect(folds(card("a", fact()))).toEqual([]);

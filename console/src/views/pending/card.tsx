@@ -2,11 +2,11 @@
 // measured; then what to look at twice; last and apart, what the caller says. Everything above comes out of verified objects.
 import type { ComponentChildren } from "preact";
 import { pending as texts } from "../../texts/pending";
-import { Digest, duration, exact, Fact, Facts, Name, Progress, Time, TimeLeft } from "../../ui";
+import { Digest, exact, More, Name, Progress, Time, TimeLeft } from "../../ui";
 import { type Card, codeOf, codeRequired, progress, rules, windowOf } from "../../work/approving/card";
 import type { Entry } from "../../work/approving/entries";
 import { Claims } from "./claims";
-import { FIRST_SECRETS, fold } from "./folding";
+import { FIRST_SECRETS, fold, type Measured } from "./folding";
 import { Marks } from "./marks";
 
 /** Which folded parts are open, and how to open one. */
@@ -34,13 +34,13 @@ export function CardBody({ entry, opened, nameOf, typed, level = "h1" }: CardPro
       <Secrets card={card} opened={opened} level={level} />
       <dl class="evidence">
         <Piece label={texts.program}>
-          <Long text={observed.exe} part={at("exe")} opened={opened} />
+          <Long kind="exe" text={observed.exe} part={at("exe")} opened={opened} />
           <Chain card={card} />
         </Piece>
         <Piece label={texts.host}>
-          <Long text={card.facts[0].prompt.host} part={at("host")} opened={opened} />
+          <Long kind="host" text={card.facts[0].prompt.host} part={at("host")} opened={opened} />
           <span class="aside">
-            <Long text={texts.account(observed.user, observed.uid)} part={at("user")} opened={opened} />
+            <Long kind="user" text={observed.user} part={at("user")} opened={opened} /> {texts.uid(observed.uid)}
           </span>
         </Piece>
         <Piece label={texts.when}>
@@ -57,25 +57,29 @@ export function CardBody({ entry, opened, nameOf, typed, level = "h1" }: CardPro
         )}
         <Quorum card={card} nameOf={nameOf} />
       </dl>
-      <Marks entry={entry} />
-      <Facts>
+      <dl class="evidence small">
         {card.facts.map(({ secret }) => (
-          <Fact key={secret.core.path} label={texts.sealed}>
+          <Piece key={secret.core.path} label={texts.sealed}>
             <Time at={secret.core.sealed} /> {texts.sealedBy(nameOf(secret.core.by.person))}
-            {card.facts.length > 1 ? <small class="aside"><Name text={secret.core.path} /></small> : null}
-          </Fact>
+            {card.facts.length > 1 ? <span class="aside"><Name text={secret.core.path} /></span> : null}
+          </Piece>
         ))}
-        {observed.unit === undefined ? null : <Fact label={texts.unit}><Name text={observed.unit} /></Fact>}
-        {observed.container === undefined ? null : <Fact label={texts.container}><Name text={observed.container} /></Fact>}
-        <Fact label={texts.grade}>{texts.grades[observed.grade]}</Fact>
-        <Fact label={texts.digest}><Digest text={observed.exe_sha256} /></Fact>
-        <Fact label={texts.client}><Name text={cert.subject} /></Fact>
-        <Fact label={texts.window}>{windowOf(card) ? duration(windowOf(card)) : texts.once}</Fact>
-        <Fact label={texts.policy}>
-          <Name text={[...new Set(card.facts.map((one) => rules(one.request, one.secret, one.policy).id))].join(", ")} />
-        </Fact>
-        <Fact label={texts.when}>{texts.whenExact(exact(request.issued), exact(entry.seen))}</Fact>
-      </Facts>
+        {observed.unit === undefined ? null : <Piece label={texts.unit}><Name text={observed.unit} /></Piece>}
+        {observed.container === undefined ? null : <Piece label={texts.container}><Name text={observed.container} /></Piece>}
+        <Piece label={texts.grade}>{texts.grades[observed.grade]}</Piece>
+        <Piece label={texts.digest}><Digest text={observed.exe_sha256} /></Piece>
+        <Piece label={texts.window}>{windowOf(card) ? texts.windowUpTo(windowOf(card)) : texts.once}</Piece>
+      </dl>
+      <More label={texts.details}>
+        <dl class="evidence small">
+          <Piece label={texts.client}><Name text={cert.subject} /></Piece>
+          <Piece label={texts.policy}>
+            <Name text={[...new Set(card.facts.map((one) => rules(one.request, one.secret, one.policy).id))].join(", ")} />
+          </Piece>
+          <Piece label={texts.when}>{texts.whenExact(exact(request.issued), exact(entry.seen))}</Piece>
+        </dl>
+      </More>
+      <Marks entry={entry} />
       <Claims claimed={request.claimed} />
     </article>
   );
@@ -107,7 +111,8 @@ function Secrets({ card, opened, level: Heading }: { card: Card; opened: Opened;
 }
 
 /** Long names are set smaller, so that the other facts stay in sight; none is cut. */
-function sizeOf(path: string, several: boolean): "large" | "medium" | "small" {
+function sizeOf(path: string, several: boolean): "large" | "medium" | "small" | "least" {
+  if (path.length > 120) return "least";
   if (path.length > 72) return "small";
   return several || path.length > 36 ? "medium" : "large";
 }
@@ -122,17 +127,17 @@ function Piece({ label, children }: { label: string; children: ComponentChildren
 }
 
 /** A measured value; one that is very long shows its ends until it is opened. */
-function Long({ text, part, opened }: { text: string; part: string; opened: Opened }) {
-  const folded = fold(text);
-  if (!folded || opened.has(part)) return <Name text={text} />;
+function Long({ kind, text, part, opened }: { kind: Measured; text: string; part: string; opened: Opened }) {
+  const folded = fold(kind, text);
+  if (!folded || opened.has(part)) return <span class={text.length > 32 ? "long" : undefined}><Name text={text} /></span>;
   return (
-    <>
+    <span class="long">
       <Name text={folded.head} />
-      <button type="button" class="unfold" aria-expanded={false} onClick={() => opened.open(part)}>
-        {texts.showAll(folded.head.length + folded.hidden + folded.tail.length)}
+      <button type="button" class="unfold inline" aria-expanded={false} onClick={() => opened.open(part)}>
+        {texts.showMiddle(folded.hidden)}
       </button>
       <Name text={folded.tail} />
-    </>
+    </span>
   );
 }
 
@@ -141,7 +146,7 @@ function Chain({ card }: { card: Card }) {
   const { chain } = card.facts[0].request.observed;
   const [first, ...more] = chain;
   if (!first) return null;
-  const short = fold(first.exe) === undefined;
+  const short = fold("exe", first.exe) === undefined;
   return (
     <div class="chain">
       <span class="aside">{texts.startedBy} </span>

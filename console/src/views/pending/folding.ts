@@ -2,8 +2,8 @@
 // between them, and the whole on a tap. Nothing is approved before every folded part was opened once (X4).
 import type { Card } from "../../work/approving/card";
 
-const LONGEST = 144; // characters that are shown without folding
-const END = 56; // characters shown of each end
+/** Characters that are shown without folding, and of each end of what is folded. */
+const MEASURES = { exe: [96, 36], host: [64, 24], user: [40, 16] } as const;
 export const FIRST_SECRETS = 3; // of a card's secrets, before the rest is folded
 
 export interface Folded {
@@ -12,17 +12,20 @@ export interface Folded {
   tail: string;
 }
 
-export function fold(text: string): Folded | undefined {
+export type Measured = keyof typeof MEASURES;
+
+export function fold(kind: Measured, text: string): Folded | undefined {
+  const [longest, end] = MEASURES[kind];
   const letters = [...text]; // by code points: half a letter would be another one
-  if (letters.length <= LONGEST) return undefined;
-  return { head: letters.slice(0, END).join(""), hidden: letters.length - 2 * END, tail: letters.slice(-END).join("") };
+  if (letters.length <= longest) return undefined;
+  return { head: letters.slice(0, end).join(""), hidden: letters.length - 2 * end, tail: letters.slice(-end).join("") };
 }
 
 /** The parts of a card that a person must open before approving, by name. */
 export function folds(card: Card): string[] {
   const { observed } = card.facts[0].request;
-  const long: [string, string][] = [["exe", observed.exe], ["host", card.facts[0].prompt.host], ["user", observed.user]];
-  const found = long.filter(([, text]) => fold(text)).map(([name]) => `${card.id}/${name}`);
+  const long: [Measured, string][] = [["exe", observed.exe], ["host", card.facts[0].prompt.host], ["user", observed.user]];
+  const found = long.filter(([kind, text]) => fold(kind, text)).map(([name]) => `${card.id}/${name}`);
   return card.facts.length > FIRST_SECRETS ? [...found, `${card.id}/secrets`] : found;
 }
 

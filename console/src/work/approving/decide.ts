@@ -47,7 +47,8 @@ export async function approve(account: Account, cards: readonly Card[], window?:
   let sealed: Release;
   try {
     const { signature, kem } = await account.ceremony(await oid("decision", payload));
-    sealed = await release(trust, prompts, wrap("decision", payload, [signature]), await kem(), now);
+    // The ceremony may have taken a minute: what expired meanwhile is not released.
+    sealed = await release(trust, prompts, wrap("decision", payload, [signature]), await kem(), account.now());
   } catch (error) {
     // No signature was made, or none left this page: the person may try again.
     await changeState(account, (state) => withoutAnswers(state, answers));
