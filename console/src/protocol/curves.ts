@@ -3,7 +3,7 @@ import { Refused } from "./error";
 import { concat, hex } from "./text";
 import type { Bytes } from "./text";
 
-export const ALGORITHMS = ["ed25519", "es256", "webauthn-es256"] as const;
+const ALGORITHMS = ["ed25519", "es256", "webauthn-es256"] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 export type PlainAlgorithm = Exclude<Algorithm, "webauthn-es256">;
 

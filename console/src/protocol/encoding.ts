@@ -66,7 +66,7 @@ export function encode(value: unknown): Bytes {
 }
 
 /** A canonical value of any kind, in at most `limit` bytes. */
-export function decodeAny(bytes: Uint8Array, limit: number = PAYLOAD_LIMIT): Json {
+function decodeAny(bytes: Uint8Array, limit: number = PAYLOAD_LIMIT): Json {
   if (bytes.length > limit) throw new Refused("size", `more than ${limit} bytes`);
   const value = parse(bytes);
   // One comparison ends names that stand twice, white space, other escapes, other ways to write a number, other orders.
@@ -83,7 +83,7 @@ export function decode(bytes: Uint8Array, limit: number = PAYLOAD_LIMIT): Fields
   return value;
 }
 
-export function isName(name: unknown): name is Name {
+function isName(name: unknown): name is Name {
   return (NAMES as readonly unknown[]).includes(name);
 }
 

@@ -219,12 +219,6 @@ export function releaseWrapper(value: unknown): asserts value is Release {
   RELEASE(value);
 }
 
-/** The shape of an object that is parsed already, its form checked by whoever parsed it. */
-export function checkObject<N extends Name>(name: N, value: unknown): asserts value is Objects[N] {
-  typeOf(name);
-  SHAPES[name](value);
-}
-
 /** Form and shape of a payload. The caller has verified the signature, or uses only "who signed". */
 export function parseObject<N extends Name>(name: N, payload: Uint8Array): Objects[N] {
   typeOf(name);

@@ -5,7 +5,7 @@ import type { Name } from "./encoding";
 import { Refused } from "./error";
 import { comparePairs, TIERS } from "./objects";
 import type {
-  ClientCert, Decision, Device, Objects, Pair, Person, Policy, Quorum, Recipient, Role, Root, Roster, Signed, Tier,
+  ClientCert, Device, Objects, Pair, Person, Policy, Quorum, Recipient, Role, Root, Roster, Signed, Tier,
 } from "./objects";
 import { select } from "./path";
 import { checkRoster, RECOVERY_BASE } from "./roster";
@@ -193,30 +193,8 @@ export class Trust {
     const entry = this.device(person, device);
     if (!entry || !deviceInDate(entry, now)) throw new Refused("device", "not a rostered device in date");
     const denying = entry.deny ? [entry.deny] : [];
-    return this.own(await verify(name, signed, deny ? denying : entry.auth, this.origins));
-  }
-
-  /** An object signed by the key of a certificate: request, receipt, use, cancel, login. */
-  async verifyByClient<N extends Name>(name: N, signed: unknown, cert: Cert, now: number): Promise<Verified<Objects[N]>> {
-    // The certificate was verified earlier, perhaps under an older roster.
-    if (this.roster.revoked.includes(b64(cert.oid))) throw new Refused("revoked");
-    inDate(cert.payload, now);
-    return this.own(await verify(name, signed, [cert.payload.key], []));
-  }
-
-  private own<T>(verified: Verified<T>): Verified<T> {
+    const verified = await verify(name, signed, deny ? denying : entry.auth, this.origins);
     this.checkOrg(verified.payload as { org: string });
     return verified;
-  }
-
-  /** 8: signed by a key of the rostered device that it names, in this organisation, under no newer roster. */
-  async verifyDecisionBy(signed: unknown, { deny }: { deny: boolean }): Promise<Verified<Decision>> {
-    const named = peek("decision", signed);
-    const device = this.device(named.person, named.device);
-    if (!device) throw new Refused("device", "not a rostered device");
-    const listed = deny && device.deny ? [...device.auth, device.deny] : device.auth;
-    const decision = this.own(await verify("decision", signed, listed, this.origins));
-    this.notNewer(decision.payload.roster);
-    return decision;
   }
 }
