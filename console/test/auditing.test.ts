@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 
 import { encode } from "../src/protocol/encoding";
-import { rootOf } from "../src/protocol/log";
+import { leafHash, rootOf } from "../src/protocol/log";
 import type { Head } from "../src/protocol/log";
 import { concat, fromUtf8, utf8 } from "../src/protocol/text";
 import type { Bytes } from "../src/protocol/text";
@@ -22,10 +22,11 @@ const leaf = (at: number): string =>
   fromUtf8(encode({ kind: "sealed", actor: "alice", time: 1000 + at, detail: { secret: `prod/s-${at}`, version: 1 } }));
 const leaves = (count: number): string[] => Array.from({ length: count }, (_, at) => leaf(at));
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+const rootOver = async (all: string[]): Promise<Bytes> => rootOf(await Promise.all(all.map((one) => leafHash(utf8(one)))));
 const sha = async (bytes: Bytes): Promise<Bytes> => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
 async function note(all: string[], key = pair): Promise<string> {
-  const body = `${ORIGIN}\n${all.length}\n${base64(await rootOf(all.map(utf8)))}\n`;
+  const body = `${ORIGIN}\n${all.length}\n${base64(await rootOver(all))}\n`;
   const id = (await sha(concat(utf8(`${ORIGIN}\n`), Uint8Array.of(1), log.public))).subarray(0, 4);
   const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", key.privateKey, utf8(body)));
   return `${body}\n— ${ORIGIN} ${base64(concat(id, signature))}\n`;
@@ -45,7 +46,7 @@ async function relay(all: string[], shown = all, checkpoint?: string): Promise<S
   };
 }
 
-const head = async (all: string[]): Promise<Head> => ({ size: all.length, root: await rootOf(all.map(utf8)) });
+const head = async (all: string[]): Promise<Head> => ({ size: all.length, root: await rootOver(all) });
 
 describe("the log", () => {
   it("verifies", async () => {

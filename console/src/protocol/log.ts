@@ -27,50 +27,14 @@ export async function nodeHash(left: Bytes, right: Bytes): Promise<Bytes> {
   return sha256(concat(Uint8Array.of(1), left, right));
 }
 
-/** The Merkle tree over leaves given in batches; it keeps one hash for each level. */
-export class Tree {
-  /** By level: the whole subtree that still waits for its right neighbour. */
-  #waiting: (Bytes | undefined)[] = [];
-  #size = 0;
-
-  get size(): number {
-    return this.#size;
+/** MTH of RFC 6962 over the hashes of the leaves: pairs, level by level; a node without a neighbour goes up as it is. */
+export async function rootOf(hashes: readonly Bytes[]): Promise<Bytes> {
+  let level = hashes;
+  while (level.length > 1) {
+    const pairs = Array.from({ length: level.length >> 1 }, (_, at) => nodeHash(level[2 * at]!, level[2 * at + 1]!));
+    level = [...(await Promise.all(pairs)), ...level.slice(2 * pairs.length)];
   }
-
-  async append(leaves: Bytes[]): Promise<void> {
-    this.#size += leaves.length;
-    let nodes: Bytes[] = await Promise.all(leaves.map(leafHash));
-    for (let level = 0; nodes.length > 0; level++) {
-      const before = this.#waiting[level];
-      const row = before ? [before, ...nodes] : nodes;
-      this.#waiting[level] = row.length % 2 === 1 ? row.at(-1) : undefined;
-      const pairs = Array.from({ length: row.length >> 1 }, (_, at) => nodeHash(row[2 * at]!, row[2 * at + 1]!));
-      nodes = await Promise.all(pairs);
-    }
-  }
-
-  async root(): Promise<Bytes> {
-    let node: Bytes | undefined;
-    for (const left of this.#waiting) {
-      if (left) node = node ? await nodeHash(left, node) : left;
-    }
-    return node ?? sha256(new Uint8Array());
-  }
-}
-
-/** MTH of RFC 6962 over these leaves. */
-export async function rootOf(leaves: Bytes[]): Promise<Bytes> {
-  const tree = new Tree();
-  await tree.append(leaves);
-  return tree.root();
-}
-
-/** Refuses where the rows are not those of a verified head: `log-leaf` for missing ones, `log-root` for other ones. */
-export async function checkRows(leaves: Bytes[], head: Head): Promise<void> {
-  if (leaves.length < head.size) throw new Refused("log-leaf", `the log has ${head.size} rows, ${leaves.length} are here`);
-  if (!equal(await rootOf(leaves.slice(0, head.size)), head.root)) {
-    throw new Refused("log-root", "the rows are not those of the signed checkpoint");
-  }
+  return level[0] ?? sha256(new Uint8Array());
 }
 
 /** Strict base64 of the standard alphabet, as signed notes use it. */

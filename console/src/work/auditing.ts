@@ -6,7 +6,7 @@ import { decode, encode } from "../protocol/encoding";
 import { Refused } from "../protocol/error";
 import { bare } from "../protocol/json";
 import type { Json } from "../protocol/json";
-import { Tree, continues, leafHash, nodeHash, verifyCheckpoint } from "../protocol/log";
+import { continues, leafHash, rootOf, verifyCheckpoint } from "../protocol/log";
 import type { Head, Proof } from "../protocol/log";
 import { equal, utf8 } from "../protocol/text";
 import type { Bytes } from "../protocol/text";
@@ -105,7 +105,7 @@ export async function verifyLog(
     throw new LogRefused("log-leaf", `the log has ${head.size} rows, ${hashes.length} are here`, hashes.length);
   }
   const covered = hashes.slice(0, head.size);
-  if (!equal(await rootOfHashes(covered), head.root)) {
+  if (!equal(await rootOf(covered), head.root)) {
     throw new LogRefused("log-root", "the rows are not those of the signed checkpoint", await culprit(source, covered, head));
   }
   return { head, checkpoint, rows: hashes.length };
@@ -120,17 +120,6 @@ export async function openHead(
   return head;
 }
 
-async function rootOfHashes(hashes: readonly Bytes[]): Promise<Bytes> {
-  if (hashes.length === 0) return new Tree().root();
-  let level = [...hashes];
-  while (level.length > 1) {
-    const pairs = Array.from({ length: level.length >> 1 }, (_, at) => nodeHash(level[2 * at]!, level[2 * at + 1]!));
-    const odd = level.length % 2 === 1 ? [level.at(-1)!] : [];
-    level = [...(await Promise.all(pairs)), ...odd];
-  }
-  return level[0]!;
-}
-
 /** The first row that differs from the relay's own tiles, where these hash to the signed root; else nobody can say which. */
 async function culprit(source: Source, hashes: readonly Bytes[], head: Head): Promise<number | undefined> {
   const signed: Bytes[] = [];
@@ -143,7 +132,7 @@ async function culprit(source: Source, hashes: readonly Bytes[], head: Head): Pr
   } catch {
     return undefined; // without the tiles the log is refused all the same
   }
-  if (!equal(await rootOfHashes(signed), head.root)) return undefined;
+  if (!equal(await rootOf(signed), head.root)) return undefined;
   return signed.findIndex((hash, at) => !equal(hash, hashes[at]!));
 }
 
