@@ -10,6 +10,7 @@ names them. A forged row has no power over secrets anyway: clients and approvers
    by a sealer of the roster.
 5. A request is signed by its client, and its threshold is the sealed one; so are receipts, uses and cancels. A decision is
    signed by the device that it names, an enrolment by its own key.
+6. A wrapped KEM key is that of a device of the roster. What is in it only its passkey can tell.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def damaged(db: Connection, now: int) -> Iterator[str]:
     yield from _secrets(db, standing, now, thresholds)
     yield from _requests(db, standing, certs, thresholds)
     yield from _reports(db, standing, certs)
+    if standing is not None:
+        yield from _wrapped(db, standing)
 
 
 def _standing(db: Connection, chain: list[tuple[int, bytes, bytes]], now: int) -> tuple[Trust | None, list[str]]:
@@ -182,6 +185,14 @@ def _reports(db: Connection, standing: Trust | None, certs: dict[bytes, Cert]) -
             wrong = _signed(public.verify_enrol, standing.pin, origins, row.signed, invite)
         if wrong:
             yield f"invites {_short(row.oid)}: {wrong}"
+
+
+def _wrapped(db: Connection, standing: Trust) -> Iterator[str]:
+    roster = msgspec.json.decode(standing.roster, type=Roster)
+    keys = {(person.id, device.id): device.kem.public for person in roster.people for device in person.devices}
+    for row in rows.wrapped(db):
+        if keys.get((row.person, row.device)) != row.public and row.kind == "kem":
+            yield f"wrapped {public.visible(f'{row.person} {row.device}'.encode())}: it is not the key of that device"
 
 
 class _Typed(msgspec.Struct):

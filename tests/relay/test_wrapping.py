@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from stillvault.crypto import private, public
@@ -40,6 +43,7 @@ def test_a_device_gets_back_what_it_stored_and_nobody_else_does(org: Organisatio
         ({"credential": b64encode(bytes(1024))}, "credential"),
         ({"credential": "not base64!"}, "credential"),
         ({"public": b64encode(bytes(64))}, "public"),
+        ({"public": b64encode(KemKey.generate().public)}, "public"),
         ({"blob": b64encode(bytes(59))}, "blob"),
         ({"blob": b64encode(bytes(1025))}, "blob"),
         ({"kind": "auth"}, ""),
@@ -69,6 +73,34 @@ def test_wrapped_keys_go_with_the_device(org: Organisation) -> None:
     org.publish().ok()
     ben.token = ""
     assert ben.get("/v1/wrapped").ok() == {"keys": []}
+
+
+def test_doctor_names_a_wrapped_key_that_was_moved(org: Organisation) -> None:
+    ben = org.devices["ben"]
+    ben.post("/v1/wrapped", wrapped(ben)).ok()
+    org.relay.stop()
+    assert org.relay.command("doctor", "--data", str(org.relay.data)).returncode == 0
+    database = apsw.Connection(str(org.relay.data / "stillvault.db"))
+    database.execute("UPDATE wrapped SET person = 'alice', device = 'alice-laptop'")
+    database.close()
+    done = org.relay.command("doctor", "--data", str(org.relay.data))
+    assert done.returncode == 1
+    assert b"wrapped alice alice-laptop: it is not the key of that device" in done.stdout
+    org.relay.start()
+
+
+def test_wrapped_keys_are_in_a_backup_and_no_session_is(org: Organisation, directory: Path) -> None:
+    ben, backup = org.devices["ben"], directory / "backup"
+    ben.post("/v1/wrapped", wrapped(ben)).ok()
+    assert org.relay.command("backup", "--data", str(org.relay.data), str(backup)).returncode == 0
+    org.relay.stop()
+    shutil.rmtree(org.relay.data)
+    org.relay.data.mkdir(mode=0o700)
+    assert org.relay.command("restore", "--data", str(org.relay.data), str(backup)).returncode == 0
+    org.relay.start()
+    assert ben.get("/v1/wrapped").code == "sign-in"
+    ben.token = ""
+    assert ben.get("/v1/wrapped").ok()["keys"] == [wrapped(ben)]
 
 
 # ---- one more passkey ----------------------------------------------------------------------------------------------------

@@ -27,16 +27,20 @@ async def keep(call: Call, body: messages.WrappedKey) -> None:
     """Stores a wrapped key of the session's own device.
 
     1. a credential id, a P-256 key, a blob of a wrapped key's length
-    2. of a device that still stands; at most so many credentials
+    2. its own KEM key, where it is one; at most so many credentials
     """
     # 1.
     _bytes(body.credential, range(1, LONGEST_CREDENTIAL + 1), "credential")
     _bytes(body.public, range(POINT, POINT + 1), "public")
     _bytes(body.blob, BLOBS, "blob")
+    # 2.
+    standing = call.relay.organisation.standing
+    device = standing.device(call.who.person, call.who.device, call.now) if standing else None
+    if body.kind == "kem" and (device is None or device.kem.public != body.public):
+        raise ProblemError("body-form", "it is not the KEM key of this device on the roster", "public")
     who, key = call.who, StoredKey(body.credential, body.kind, body.public, body.blob, call.now)
 
     def change(tx: Transaction) -> None:
-        # 2.
         known = {one.credential for one in wrapped.of_device(tx.connection, who.person, who.device)}
         if body.credential not in known and len(known) >= MOST_CREDENTIALS:
             raise ProblemError("conflict", f"a device has at most {MOST_CREDENTIALS} passkeys", "credential")

@@ -65,6 +65,21 @@ def reports(db: Connection) -> Iterator[tuple[bytes, SignedRow]]:
         yield bytes(client), SignedRow(bytes(oid), bytes(wrapper))
 
 
+class WrappedRow(NamedTuple):
+    """A wrapped key of a device. Nobody signed it: the device itself finds out when it does not open."""
+
+    person: str
+    device: str
+    kind: str
+    public: str
+
+
+def wrapped(db: Connection) -> Iterator[WrappedRow]:
+    """All wrapped keys, by device."""
+    for row in db.execute("SELECT person, device, kind, public FROM wrapped ORDER BY person, device, credential, kind"):
+        yield WrappedRow(*row)
+
+
 def rosters(db: Connection) -> Iterator[SignedRow]:
     """All rosters, in the order in which they came."""
     for oid, wrapper in db.execute("SELECT oid, signed FROM rosters ORDER BY seq"):
