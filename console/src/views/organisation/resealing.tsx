@@ -7,6 +7,8 @@ import type { Job, Resealing, Step } from "../../work/resealing";
 type Begin = (told: (step: Step, jobs: readonly Job[]) => void) => Promise<Resealing>;
 
 interface Props {
+  /** What is known to be sealed again, shown before the start. */
+  first?: readonly string[];
   /** Finds what is to be sealed again, anew at each start. */
   begin: Begin;
   onDone: (sealed: readonly string[]) => void;
@@ -14,7 +16,7 @@ interface Props {
 }
 
 /** The run of a re-seal, secret by secret. Every error leaves what was done, and one button goes on. */
-export function ResealRun({ begin, onDone, startLabel }: Props) {
+export function ResealRun({ first = [], begin, onDone, startLabel }: Props) {
   const [jobs, setJobs] = useState<readonly Job[]>([]);
   const [step, setStep] = useState<Step>();
   const [busy, setBusy] = useState(false);
@@ -54,6 +56,10 @@ export function ResealRun({ begin, onDone, startLabel }: Props) {
       {jobs.length ? (
         <List label={texts.list}>
           {jobs.map((job) => <JobRow key={job.seal.path} job={job} />)}
+        </List>
+      ) : first.length ? (
+        <List label={texts.list}>
+          {first.map((path) => <Row key={path} title={<Name text={path} />} end={<Badge>{texts.states["ready"]}</Badge>} />)}
         </List>
       ) : null}
       <p role="status">{busy && step ? texts.steps[step] : step === "done" && left ? texts.rest(left) : ""}</p>

@@ -1,9 +1,17 @@
-import { Page, Skeleton } from "../../ui";
+import "../organisation/style.css";
+import { query } from "../../app/router";
+import { account } from "../../app/session";
+import { Skeleton } from "../../ui";
+import { PolicyForm } from "./form";
+import { PolicyList } from "./list";
+import { ResealScreen } from "./reseal";
 
-export default function Screen() {
-  return (
-    <Page title="Policies">
-      <Skeleton />
-    </Page>
-  );
+/** `/policies`, `/policies/ID`; `?new`, `?reseal[=PATH]`. */
+export default function Screen({ params }: { params: { policy?: string } }) {
+  const standing = account.value;
+  if (!standing) return <Skeleton lines={5} />;
+  const asked = query.value;
+  if (asked.has("reseal")) return <ResealScreen key={asked.get("reseal")} account={standing} path={asked.get("reseal") ?? ""} />;
+  if (params.policy || asked.has("new")) return <PolicyForm key={params.policy} account={standing} id={params.policy ?? ""} />;
+  return <PolicyList account={standing} />;
 }
