@@ -102,6 +102,30 @@ export async function verifyDenial(
   return decision;
 }
 
+/** Who denied, where enough people did: one freeze, one deny under `veto`, else as many as leave fewer than the threshold. Nothing
+ * where signatures do not back the relay's word, which by itself makes a request unavailable and never denied. */
+export async function verifyDenied(
+  trust: Trust,
+  wrapper: unknown,
+  sealed: unknown,
+  decisions: readonly unknown[],
+  now: number,
+): Promise<string[] | undefined> {
+  const { payload: request } = await ownRequest(trust, wrapper, now);
+  const policy = await denialPolicy(trust, request, sealed);
+  const [people, frozen] = [new Set<string>(), new Set<string>()];
+  for (const signed of decisions) {
+    try {
+      const { verdict, person } = (await verifyDenial(trust, wrapper, sealed, signed, now)).payload;
+      (verdict === "freeze" ? frozen : people).add(person);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error; // one that does not verify is nobody's word
+    }
+  }
+  const enough = policy.deny === "veto" ? people.size > 0 : policy.people.length - people.size < policy.threshold;
+  return frozen.size > 0 || enough ? [...new Set([...frozen, ...people])].sort() : undefined;
+}
+
 async function denialPolicy(trust: Trust, request: Request, sealed: unknown): Promise<Policy> {
   if (request.purpose === "use") return trust.selectPolicy(request.path);
   if (sealed === undefined) throw new Refused("sealer", "a reseal is judged with its secret");

@@ -30,7 +30,7 @@ export interface Opener {
 }
 
 /** A public key that stands on the curve: 65 bytes, uncompressed. A point beside the curve would leak the other side's key. */
-export function checkPoint(bytes: Bytes): void {
+function checkPoint(bytes: Bytes): void {
   if (!isPoint(bytes)) throw new Refused("open", "a p256 public key is 65 bytes, uncompressed, on the curve");
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { checkPrompt, verifyDecision } from "../../src/protocol/approver";
 import type { Prompt } from "../../src/protocol/approver";
-import { openReleases, verifyDenial } from "../../src/protocol/client";
+import { openReleases, verifyDenial, verifyDenied } from "../../src/protocol/client";
 import type { Opened } from "../../src/protocol/client";
 import { kemSeal } from "../../src/protocol/hpke";
 import { generateKey, softSigner } from "../../src/protocol/keys";
@@ -253,6 +253,21 @@ describe("a denial", () => {
     await expect(verifyDenial(world.trust, asked.signed, undefined, yes, NOW)).rejects.toEqual(refusal("verdict"));
     const late = (await world.ask()).signed;
     await expect(verifyDenial(world.trust, late, undefined, deny, NOW)).rejects.toEqual(refusal("item"));
+  });
+
+  test("needs as many people as the policy says, and what does not verify is nobody's word", async () => {
+    const world = await World.make({ deny: "count" });
+    const [sealed, asked] = [await world.seal(), await world.ask()];
+    const say = (person: string, verdict: "deny" | "freeze" | "approve" = "deny") =>
+      world.decide(person, asked, sealed, (decision) => void (decision.verdict = verdict));
+    const [ana, ben, freeze] = [await say("ana"), await say("ben"), await say("cho", "freeze")];
+    const denied = (...decisions: unknown[]) => verifyDenied(world.trust, asked.signed, sealed.secret, decisions, NOW);
+    expect(await denied(ana, ana, await say("ben", "approve"), { ...ben, signatures: [] }, null)).toBeUndefined();
+    expect(await denied(ben, ana)).toEqual(["ana", "ben"]);
+    expect(await denied(freeze)).toEqual(["cho"]);
+    await world.publish({ ...world.roster, policies: [{ ...world.roster.policies[0]!, deny: "veto" }] });
+    expect(await denied(ben)).toEqual(["ben"]);
+    expect(await denied()).toBeUndefined();
   });
 
   test("may be signed by the deny key, which approves nothing", async () => {
