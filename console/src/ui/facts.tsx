@@ -58,10 +58,10 @@ export function Badge({ tone = "plain", children }: { tone?: "plain" | "warn" | 
 /** The ground on which everything stands that the caller said about itself. */
 export function Claim({ title = ui.callerSays, children }: { title?: string; children: ComponentChildren }) {
   return (
-    <section class="claim" aria-label={title}>
+    <div class="claim" role="group" aria-label={title}>
       <h3>{title}</h3>
       {children}
-    </section>
+    </div>
   );
 }
 

@@ -9,7 +9,7 @@ const words = texts.marks;
 export function Marks({ entry }: { entry: Entry }) {
   if (!entry.marks.length) return null;
   return (
-    <section class="marks" aria-label={texts.lookTwice}>
+    <div class="marks" role="group" aria-label={texts.lookTwice}>
       <h3>{texts.lookTwice}</h3>
       <ul>
         {entry.marks.map((mark, at) => (
@@ -18,7 +18,7 @@ export function Marks({ entry }: { entry: Entry }) {
           </li>
         ))}
       </ul>
-    </section>
+    </div>
   );
 }
 
