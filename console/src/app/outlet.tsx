@@ -3,7 +3,7 @@ import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { app as texts } from "../texts/app";
 import { Button, ButtonLink, Copy, Empty, Notice, Page, Problem, Skeleton } from "../ui";
-import { path, type Params } from "./router";
+import { arrivals, path, type Params } from "./router";
 import { screenAt, type Entry } from "./screens";
 import { environment, session, start } from "./session";
 
@@ -59,7 +59,7 @@ function Lazy({ load, params }: { load: Entry["load"]; params: Params }) {
   if (error) return <Broken error={error} />;
   if (!Screen) return <Waiting />;
   return (
-    <Boundary key={path.value.split("/")[1] ?? ""}>
+    <Boundary key={`${path.value.split("/")[1] ?? ""} ${arrivals.value}`}>
       <Screen params={params} />
     </Boundary>
   );

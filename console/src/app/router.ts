@@ -13,12 +13,19 @@ export function navigate(to: string, replace = false): void {
   window.scrollTo(0, 0);
 }
 
-/** The fragment without `#`; it stays out of the address bar and the history from then on. */
+let taken = { path: "", fragment: "" };
+
+/** The fragment without `#`. It stays out of the address bar and the history from then on, and in this page for the same path. */
 export function takeFragment(): string {
-  const found = location.hash.slice(1);
-  if (found) history.replaceState(null, "", location.pathname + location.search);
-  return found;
+  if (location.hash.length > 1) {
+    taken = { path: location.pathname, fragment: location.hash.slice(1) };
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+  return taken.path === location.pathname ? taken.fragment : "";
 }
+
+/** Counts the links with a new fragment that were opened in a page that stood already: a screen that takes it begins anew. */
+export const arrivals = signal(0);
 
 export type Params = Record<string, string>;
 
@@ -43,6 +50,9 @@ export function match(pattern: string, at: string): Params | undefined {
 
 export function startRouter(): void {
   window.addEventListener("popstate", arrive);
+  window.addEventListener("hashchange", () => {
+    if (location.hash.length > 43) arrivals.value += 1; // a bearer, and no place in a page
+  });
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element | null)?.closest?.("a");

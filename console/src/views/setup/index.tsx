@@ -13,11 +13,9 @@ import "./style.css";
 type Step = "checks" | "names" | "kit" | "sign" | "done";
 const NUMBER: Record<Step, number> = { checks: 1, names: 2, kit: 4, sign: 5, done: 5 };
 
-// The token is taken out of the address bar once, and lives in this page alone.
-const link = takeFragment();
-
 export default function Screen() {
-  const [token, setToken] = useState(link);
+  // The token is taken out of the address bar, and lives in this page alone.
+  const [token, setToken] = useState(takeFragment);
   const [standing, setStanding] = useState<Environment | undefined>(environment.value);
   const [step, setStep] = useState<Step>("checks");
   const [made, setMade] = useState<{ draft: Draft; kit: Kit }>();
@@ -28,7 +26,9 @@ export default function Screen() {
   useEffect(() => {
     if (step !== "checks") {
       announce(stepName(step));
-      document.querySelector<HTMLElement>("main h2")?.focus();
+      const heading = document.querySelector<HTMLElement>("main h2");
+      heading?.setAttribute("tabindex", "-1");
+      heading?.focus();
     }
   }, [step]);
 
