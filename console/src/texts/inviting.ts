@@ -22,5 +22,7 @@ export const invitingText = {
   linkForm: () => words("This is not the link of an invite.", "Paste the whole link, from https on."),
   linkOrg: () => words("This link belongs to another organisation or relay.", "Paste the link that opens this address."),
   linkOther: () => words("This link is not for a passkey of this very device.", "The administrator makes one on the page of this device."),
+  notHandedOver: (who: string) => words(`The machine of ${who} that has the key has not handed it over yet. Nothing was signed.`,
+    "There, on the page of the device, “Hand the key over” takes this same link and the same words."),
   noKey: () => words("This browser does not hold the key of this device.", "Do it on the machine that joined with it."),
 } as const;

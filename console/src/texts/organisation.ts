@@ -47,6 +47,7 @@ export const invitePanel = {
   handOver: "The key is in this browser: your passkey is asked twice, first to hand the key over, then for the roster.",
   handOverElsewhere: (who: string) =>
     `The key is on the other machine of ${who}: there, on the page of the device, “Hand the key over” takes this same link and the same words. Do that first, then confirm here.`,
+  handedOver: "The key is handed over: confirm now.",
   confirm: "Confirm",
   failed: "Not confirmed",
   cancel: "Cancel this invite",
@@ -89,7 +90,7 @@ export const resealing = {
     done: "Done",
   } as Record<string, string>,
   states: {
-    ready: "to do", waiting: "asked", sealed: "sealed again", denied: "denied", expired: "nobody answered in time", cancelled: "cancelled",
+    ready: "to do", waiting: "asked", sealed: "sealed again", denied: "denied", unavailable: "refused by the relay, without a person's signature", expired: "nobody answered in time", cancelled: "cancelled",
     failed: "failed", revoked: "called back",
   } as Record<string, string>,
   approvals: (have: number, needed: number) => `${number(have)} of ${number(needed)} people`,

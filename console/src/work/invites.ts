@@ -32,6 +32,7 @@ export interface InviteRow {
   expires: number;
   state: "open" | "joined" | "challenged" | "proved" | "confirmed" | "cancelled" | "expired";
   device?: string;
+  transferred?: boolean;
   enrol?: Signed;
   proof?: string;
 }

@@ -32,7 +32,12 @@ export async function confirm(account: Account, given: Granted, words: readonly 
   const enrol = await checked(account, row, unb64(given.nonce), words);
   let confirmed: Confirmed;
   if (given.kind === "client") confirmed = await confirmClient(account, given, enrol);
-  else if (given.device) confirmed = await confirmPasskey(account, { ...given, device: given.device }, enrol, handOver);
+  else if (given.device) {
+    // The machine that has the key may be this one: then the hand-over comes first, so that nobody is listed without a key.
+    if (handOver && !row.transferred) await transfer(account, given.invite, enrol);
+    else if (!row.transferred) throw new Stopped("transfer", invitingText.notHandedOver(given.subject));
+    confirmed = await confirmPasskey(account, { ...given, device: given.device }, enrol);
+  }
   else confirmed = await confirmDevice(account, given, enrol);
   await forgetInvite(account, given.invite);
   return confirmed;
@@ -75,11 +80,7 @@ async function confirmDevice(account: Account, given: Granted & { kind: "person"
   return { kind: "person", subject: given.subject, device: device.id, roster: trust.pair[1] };
 }
 
-async function confirmPasskey(
-  account: Account, given: Granted & { kind: "person"; device: string }, enrol: Verified<Enrol>, handOver: boolean,
-): Promise<Confirmed> {
-  // The machine that has the key may be this one: then the hand-over comes first, so that nobody is listed without a key.
-  if (handOver) await transfer(account, given.invite, enrol);
+async function confirmPasskey(account: Account, given: Granted & { kind: "person"; device: string }, enrol: Verified<Enrol>): Promise<Confirmed> {
   const trust = await publish(account, withPasskey(given.subject, given.device, enrol.payload.auth), { enrol: b64(enrol.oid) });
   return { kind: "passkey", subject: given.subject, device: given.device, roster: trust.pair[1] };
 }

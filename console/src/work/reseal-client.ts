@@ -3,7 +3,7 @@
 import type { Api } from "../api";
 import type { Account } from "../device/account";
 import { encode, sha256 } from "../protocol/encoding";
-import { opener, type Opener } from "../protocol/hpke";
+import { generatePair, opener, type Opener } from "../protocol/hpke";
 import type { Signer } from "../protocol/keys";
 import type { Observed, Request, Signed } from "../protocol/objects";
 import { oidOf } from "../protocol/signed";
@@ -88,8 +88,8 @@ export async function raise(account: Account, client: ReleaseClient, seals: read
 }
 
 async function freshOpener(): Promise<Opener> {
-  const pair = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
-  return opener(pair, new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey)));
+  const { pair, public: point } = await generatePair();
+  return opener(pair, point);
 }
 
 /** What this page can say of itself, under the grade `user`: an approver sees that it is a person's own browser. */

@@ -7,7 +7,7 @@
 import { ApiError } from "../api";
 import type { Account } from "../device/account";
 import { checkPrompt } from "../protocol/approver";
-import { openReleases } from "../protocol/client";
+import { openReleases, verifyDenied } from "../protocol/client";
 import { encode } from "../protocol/encoding";
 import { Refused } from "../protocol/error";
 import type { Pair, Signed } from "../protocol/objects";
@@ -23,9 +23,9 @@ import { Stopped } from "./stopped";
 
 const CARD = 50; // requests of one card
 const POLL = 700; // milliseconds
-const ENDED = ["denied", "expired", "cancelled", "failed", "revoked"];
+const ENDED = ["expired", "cancelled", "failed", "revoked"];
 
-export type JobState = "ready" | "waiting" | "sealed" | "denied" | "expired" | "cancelled" | "failed" | "revoked";
+export type JobState = "ready" | "waiting" | "sealed" | "denied" | "unavailable" | "expired" | "cancelled" | "failed" | "revoked";
 export type Step = "unlock" | "ask" | "approve" | "wait" | "seal" | "done";
 
 /** One secret on its way to a new seal. */
@@ -43,6 +43,7 @@ interface RequestRow {
   state: string;
   approvals?: number;
   needed?: number;
+  decisions?: Signed[];
   releases?: Signed[];
   secret?: Signed;
   ciphertext?: string;
@@ -154,8 +155,15 @@ export class Resealing {
     job.approvals = row.approvals ?? 0;
     job.needed = row.needed ?? job.needed;
     if (["approved", "delivered"].includes(row.state) && row.releases?.length) await this.#sealAgain(job, raised, row);
+    else if (row.state === "denied") job.state = (await this.#isDenied(job, raised, row)) ? "denied" : "unavailable";
     else if (ENDED.includes(row.state)) job.state = row.state as JobState;
     else if (this.#account.now() >= raised.expires) job.state = "expired";
+  }
+
+  /** The relay's bare word is no denial (section 8). */
+  async #isDenied(job: Job, raised: Raised, row: RequestRow): Promise<boolean> {
+    const trust = await this.#account.trust();
+    return (await verifyDenied(trust, raised.request, job.seal.signed, row.decisions ?? [], this.#account.now())) !== undefined;
   }
 
   async #sealAgain(job: Job, raised: Raised, row: RequestRow): Promise<void> {

@@ -54,7 +54,7 @@ export function InvitePanel({ account, invite, back }: { account: Account; invit
         <>
           <p role="status"><strong>{texts.states[state]}</strong></p>
           <TimeLeft from={given.created} until={given.created + INVITE_LIFE} />
-          {state === "open" ? null : <WordsForm account={account} given={given} onDone={setDone} />}
+          {state === "open" ? null : <WordsForm account={account} given={given} transferred={found.data?.row?.transferred ?? false} onDone={setDone} />}
           <Cancel account={account} given={given} onDone={() => setCancelled(true)} />
         </>
       )}
@@ -81,7 +81,7 @@ function Link({ given }: { given: Granted }) {
   );
 }
 
-function WordsForm({ account, given, onDone }: { account: Account; given: Granted; onDone: (done: Confirmed) => void }) {
+function WordsForm({ account, given, transferred, onDone }: { account: Account; given: Granted; transferred: boolean; onDone: (done: Confirmed) => void }) {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
@@ -90,6 +90,7 @@ function WordsForm({ account, given, onDone }: { account: Account; given: Grante
   const strange = typing.find((one) => !wordlist.includes(one));
   const passkey = given.kind === "person" ? given.device : undefined;
   const here = passkey !== undefined && given.subject === account.person && passkey === account.device;
+  const waits = passkey !== undefined && !here && !transferred;
   const go = async () => {
     setBusy(true);
     setError(undefined);
@@ -105,16 +106,16 @@ function WordsForm({ account, given, onDone }: { account: Account; given: Grante
     <Section title={texts.wordsTitle}>
       <form class="form" onSubmit={(event) => {
         event.preventDefault();
-        if (words.length === WORDS && !busy) void go();
+        if (words.length === WORDS && !busy && !waits) void go();
       }}>
         <p>{texts.wordsText}</p>
-        {passkey ? <p>{here ? texts.handOver : texts.handOverElsewhere(given.subject)}</p> : null}
+        {passkey ? <p role="status">{transferred ? texts.handedOver : here ? texts.handOver : texts.handOverElsewhere(given.subject)}</p> : null}
         <Field label={texts.words} hint={texts.wordsHint(words.length)} value={text} onInput={setText} mono autocapitalize="none" autofocus
           error={strange === undefined ? undefined : texts.unknownWord(strange)} />
         <p>{willSign(given)}</p>
         <Problem title={texts.failed} error={error} />
         <div class="actions">
-          <Button kind="accent" type="submit" busy={busy} disabled={words.length !== WORDS}>{texts.confirm}</Button>
+          <Button kind="accent" type="submit" busy={busy} disabled={words.length !== WORDS || waits}>{texts.confirm}</Button>
         </div>
       </form>
     </Section>
