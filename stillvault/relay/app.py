@@ -128,6 +128,8 @@ async def start(settings: Settings, port: int) -> Running:
     tls.context(chain, key)
     tls.keep_own(directory, chain if settings.tls_cert else None)
     journal = Journal(settings.log_level)
+    seed = log.load_or_make_seed(directory / "log.key")
+    sender = Sender(settings.notify, origin, Vapid(load_or_make_key(directory / "vapid.key"), origin))
     path = database_path(directory)
     writing = open_writer(path)
     before, after = schema.migrate(writing)
@@ -137,6 +139,7 @@ async def start(settings: Settings, port: int) -> Running:
     reading = open_reader(path)
     hub = Hub()
     name = host if outer_port == 443 else f"{host}:{outer_port}"
+    # From here on nothing may be refused: the writer's thread would keep the process.
     relay = Relay(
         settings=settings,
         origin=origin,
@@ -145,12 +148,12 @@ async def start(settings: Settings, port: int) -> Running:
         writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake),
         hub=hub,
         organisation=Organisation(reading),
-        log_key=log.LogKey(log.load_or_make_seed(directory / "log.key"), f"{name}/log"),
+        log_key=log.LogKey(seed, f"{name}/log"),
         nonces=Nonces(),
         rates=Rates(),
         suppressed=Suppressed(),
         seen=Seen(),
-        sender=Sender(settings.notify, origin, Vapid(load_or_make_key(directory / "vapid.key"), origin)),
+        sender=sender,
         journal=journal,
         clock=lambda: int(time.time()),
     )

@@ -48,7 +48,8 @@ def settle(tx: Transaction, target: StoredTarget, notices: Sequence[Notice], out
                 continue
             rule = f"{'any' if row.threshold == 1 else row.threshold}-of-{len(row.people)}"
             people = f"{requests.people_prompted(tx.connection, oid)} of {rule}"
-            facts: dict[str, Any] = {"secret": row.path, "host": row.host, "device": target.name, "channel": target.kind, "people": people}
-            tx.leaf("prompted", target.person, now, request=oid, **facts, outcome=outcome, count=notice.tries or None)
+            facts: dict[str, Any] = {"secret": row.path, "host": row.host, "device": target.name, "channel": target.kind}
+            facts |= {"people": people, "outcome": outcome, "count": notice.tries or None}
+            tx.leaf("prompted", target.person, now, request=oid, **facts)
     if sent or outcome.startswith("failed"):
         targets.note(tx.connection, target.id, outcome.removeprefix("failed: "), now)
