@@ -4,7 +4,7 @@ import { armedFrom, ARM_DELAY } from "../../src/views/pending/arming";
 import { capped, fold, folds } from "../../src/views/pending/folding";
 import { card, fact, state } from "./made";
 
-const at = (now: number, live = true) => ({ state: state(), now, at: now * 1000, live });
+const at = (now: number, live = true) => ({ state: state(), now, at: now * 1000, live, busy: [] });
 const [a, b, c] = [card("a", fact()), card("b", fact({ path: "prod/x" })), card("c", fact({ path: "prod/y" }))];
 const ids = (list: readonly { card: { id: string } }[]) => list.map((one) => one.card.id);
 
@@ -23,6 +23,10 @@ describe("the list", () => {
     expect(merge(first, [card("a", fact())], at(1005))[0]?.changed).toBe(1000_000);
     expect(merge(first, [card("a", fact({ approvedBy: ["alice"] }))], at(1005))[0]?.changed).toBe(1005_000);
     expect(merge(first, [], at(1005))[0]?.changed).toBe(1005_000);
+  });
+  test("a card that is being decided here is not over", () => {
+    const first = merge([], [a], at(1000));
+    expect(merge(first, [], { ...at(1005), busy: ["a"] })[0]?.ended).toBeUndefined();
   });
   test("ends cards by this device's own clock", () => {
     const first = merge([], [a], at(1000));

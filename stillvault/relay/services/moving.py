@@ -82,6 +82,8 @@ def move(tx: Transaction, request: StoredRequest, event: Event, cause: Cause = N
     # The client hears of progress too: its caller's waiting line counts the people.
     if after.state != before.state or after.approvals.keys() != before.approvals.keys():
         tx.event(client_audience(request.key), "state", event.at, request=request.oid, path=request.path, state=after.state)
+    if after.state == "pending" and after.approvals.keys() != before.approvals.keys():
+        _prompts("state", "pending")(step)  # so does whoever looks at the card: the people that are missing
     return Moved(after.state, effects)
 
 

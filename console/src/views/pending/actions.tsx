@@ -8,6 +8,7 @@ import { approve, refuse, requireCode } from "../../work/approving/decide";
 import type { Entry } from "../../work/approving/entries";
 import { needsCode } from "./card";
 import { type Done, finish } from "./outcome";
+import { deciding } from "./store";
 import { useArming } from "./arming";
 
 const STEPS = [300, 900, 3600, 4 * 3600, 8 * 3600]; // seconds
@@ -39,7 +40,7 @@ export function Actions({ account, shown, unseen, ramp }: ActionsProps) {
     setBusy(what);
     setProblem(undefined);
     try {
-      finish(await work());
+      finish(await deciding(cards, work));
     } catch (error) {
       setProblem({ error, title });
       setBusy("");

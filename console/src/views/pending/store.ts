@@ -1,5 +1,5 @@
 // What waits, kept up to date for as long as somebody is signed in, whichever screen is open. One truth for list, card and badge.
-import { effect, signal } from "@preact/signals";
+import { effect, signal, untracked } from "@preact/signals";
 import { line, subscribe, waiting as count } from "../../app/session";
 import type { Event } from "../../api";
 import type { Account } from "../../device/account";
@@ -30,6 +30,10 @@ export const trust = signal<Trust | undefined>(undefined);
 /** Ids of the cards that are open now. While there are any, or a pointer is down, nothing on the screen moves. */
 export const open = signal<readonly string[]>([]);
 
+/** Cards whose decision is under way here, and those that this page has decided. */
+let busy: readonly string[] = [];
+const settled = new Set<string>();
+
 let fingers = 0;
 let still: (() => void)[] = [];
 
@@ -57,7 +61,7 @@ export function watch(account: Account): () => void {
     if (MATTERS.has(event.kind)) refresh();
   });
   const offLine = effect(() => {
-    if (line.value === "open") refresh();
+    if (line.value === "open") untracked(refresh);
   });
   const offTouch = follow();
   const timer = setInterval(tick, 1000);
@@ -93,7 +97,9 @@ async function load(account: Account, verified: Verified, stopped: () => boolean
     if (stopped()) return;
     const [now, at] = [account.now(), Date.now()];
     const before = entries.value;
-    entries.value = merge(before, found.cards, { state: found.state, now, at, live: loaded.value });
+    // An answer that came while this was fetched counts: a card that was decided does not come up again.
+    const cards = found.cards.filter((one) => !settled.has(one.id));
+    entries.value = merge(before, cards, { state: found.state, now, at, live: loaded.value, busy });
     refused.value = found.refused;
     held.value = found.held;
     muted.value = found.muted;
@@ -175,15 +181,28 @@ function change(id: string, by: Partial<Entry>): void {
 
 /** Takes cards that this page decided out of the list: their outcome is shown by whoever decided. */
 export function settle(cards: readonly Card[]): void {
+  for (const card of cards) settled.add(card.id);
   entries.value = entries.value.filter((one) => !cards.some((card) => card.id === one.card.id));
   badge();
   renew();
 }
 
+/** While `work` decides these cards, they stay as they are. */
+export async function deciding<T>(cards: readonly Card[], work: () => Promise<T>): Promise<T> {
+  const mine = cards.map((one) => one.id);
+  busy = [...busy, ...mine];
+  try {
+    return await work();
+  } finally {
+    busy = busy.filter((id) => !mine.includes(id));
+    renew();
+  }
+}
+
 function tick(): void {
   if (fingers) return;
   const [now, at] = [Math.floor(Date.now() / 1000), Date.now()];
-  let next = withExpired(entries.value, now, at);
+  let next: readonly Entry[] = withExpired(entries.value, now, at);
   if (!open.value.length) next = swept(next, at, []);
   if (next.length !== entries.value.length || next.some((one, place) => one !== entries.value[place])) {
     entries.value = next;

@@ -29,12 +29,13 @@ interface Merge {
   now: number; // unix seconds
   at: number; // milliseconds
   live: boolean; // the page was listening already
+  busy: readonly string[]; // cards that are being decided here: remembered as answered, and not over
 }
 
-export function merge(old: readonly Entry[], cards: readonly Card[], { state, now, at, live }: Merge): Entry[] {
+export function merge(old: readonly Entry[], cards: readonly Card[], { state, now, at, live, busy }: Merge): Entry[] {
   const kept = old.map((entry) => {
     const card = cards.find((one) => one.id === entry.card.id);
-    if (!card) return entry.ended ? entry : { ...entry, ended: { how: now >= expiresOf(entry.card) ? "expired" : "gone", by: undefined, at }, changed: at };
+    if (!card) return entry.ended || busy.includes(entry.card.id) ? entry : { ...entry, ended: { how: now >= expiresOf(entry.card) ? "expired" : "gone", by: undefined, at }, changed: at };
     const next = { ...entry, card, marks: marksOf(card, state, entry.seen, entry.arrived), ended: undefined };
     return visible(next) === visible(entry) ? next : { ...next, changed: at };
   });
