@@ -41,7 +41,6 @@ export const notificationsText = {
     smtp: "Sends a mail with the count and the link.",
   } satisfies Record<Kind, string>,
   never: "no message yet",
-  last: (outcome: string) => outcome,
   outcomes: (code: string): string => {
     const known: Record<string, string> = {
       sent: "sent",

@@ -39,7 +39,7 @@ export const secretsText = {
   aloneBadge: "one person",
 
   version: (version: number, revision: number) => (revision ? `version ${version}.${revision}` : `version ${version}`),
-  reference: "Reference",
+  number: (version: number, revision: number) => (revision ? `${number(version)}, sealed again ${plural(revision, "time", "times")}` : number(version)),
   copyReference: "Copy reference",
   use: "How a program gets it",
   useText: "The daemon on the host asks, the people named here decide, and the value goes into that one program.",
@@ -81,7 +81,7 @@ export const sealText = {
   changesText: "You seal for the people of today. Look whether you expected this.",
   missing: (names: readonly string[]) => `${and.format([...names])} cannot open this`,
   missingText: "The policy names them, but they have no device that is in date and of the policy's tier. Sealing goes on without them; seal again when they have one.",
-  alone: (people: readonly string[]) => (people.length === 1 ? `Only ${people[0]} can open this` : "One person alone can open this"),
+  alone: (people: readonly string[]) => (people.length === 1 ? `Only ${people[0]} can open it` : "One person alone can open it"),
   aloneText: (count: number) =>
     count === 1
       ? "If that person loses the device, only the recovery keys open it, where the organisation has them."
@@ -161,6 +161,7 @@ export const envText = {
   left: (count: number) => `${plural(count, "line keeps its value", "lines keep their values")} in clear`,
   leftText: "You left them out. The file that you get back holds these values as before.",
   check: "Look at the policies",
+  change: "Change the names",
   ready: (count: number) => `Ready: ${plural(count, "secret", "secrets")}`,
   readyText: (count: number) => `Your passkey is asked ${count === 1 ? "once" : `${number(count)} times`}: one signature for each secret. You can stop in between and go on.`,
   willBeNew: "new",
@@ -172,7 +173,7 @@ export const envText = {
   progress: (done: number, of: number) => `${number(done)} of ${number(of)} sealed`,
   stopped: "Stopped. What is sealed stays sealed.",
   done: "All sealed",
-  doneText: "This is your file with references in place of the values. Put it where the old one was, and delete the old one.",
+  doneText: "Take your file with references in place of the values, put it where the old one was, and delete the old one. `stillvault run --env-file F -- COMMAND` reads it.",
   download: "Download the file",
   again: "Another file",
   failed: "A line was not sealed",

@@ -24,12 +24,11 @@ export function Log({ account }: { account: Account }) {
   };
   return (
     <Page title={texts.title} lead={texts.lead}>
-      <Verifying account={account} />
+      <Verifying account={account}><Export account={account} shown={shown} /></Verifying>
       <FilterForm filter={filter} change={(changed) => {
         setFilter(changed);
         setMost(ENOUGH);
       }} />
-      <Export account={account} shown={shown} />
       <Faulty title={texts.failed} error={error} />
       {first === undefined && !error ? <Skeleton lines={8} /> : null}
       {first !== undefined ? (
@@ -38,7 +37,9 @@ export function Log({ account }: { account: Account }) {
         </p>
       ) : null}
       {shown.length > 0 ? (
-        <List label={texts.list}>{shown.map((one) => <Line key={one.rows[0]!.index} told={one} />)}</List>
+        <div class="audit-rows">
+          <List label={texts.list}>{shown.map((one) => <Line key={one.rows[0]!.index} told={one} />)}</List>
+        </div>
       ) : first !== undefined && !busy ? <Empty title={texts.none}>{texts.noneFound}</Empty> : null}
       {first !== undefined && (first > 0 || shown.length < fitting.length) ? (
         <div class="actions"><Button busy={busy} onClick={more}>{texts.older}</Button></div>
@@ -93,11 +94,11 @@ function Export({ account, shown }: { account: Account; shown: readonly Told[] }
     save("stillvault-audit.csv", csv(COLUMNS, rows), "text/csv;charset=utf-8");
   };
   return (
-    <div class="actions audit-export" role="group" aria-label={texts.export}>
+    <>
       <Button busy={busy} onClick={all} title={texts.exportAllHint}>{texts.exportAll}</Button>
       <Button disabled={shown.length === 0} onClick={table}>{texts.exportCsv}</Button>
       <Problem title={texts.failed} error={error} />
-    </div>
+    </>
   );
 }
 

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import { Refused } from "../../protocol/error";
@@ -7,7 +8,7 @@ import { LogRefused, type Verified } from "../../work/auditing";
 import { verifyHere } from "../../work/log-source";
 
 /** The whole log, here and now: a plain yes, or what failed and at which row. */
-export function Verifying({ account }: { account: Account }) {
+export function Verifying({ account, children }: { account: Account; children: ComponentChildren }) {
   const [read, setRead] = useState<number>();
   const [found, setFound] = useState<Verified>();
   const [error, setError] = useState<unknown>();
@@ -27,6 +28,7 @@ export function Verifying({ account }: { account: Account }) {
     <div class="audit-verify">
       <div class="actions">
         <Button kind="accent" busy={read !== undefined} onClick={go}>{texts.verify}</Button>
+        {children}
         {read === undefined ? null : <span class="small">{texts.verifying(read)}</span>}
       </div>
       <div role="status">

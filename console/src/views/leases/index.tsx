@@ -54,7 +54,7 @@ function Leases({ account: { api } }: { account: Account }) {
 
   return (
     <Page title={texts.title} lead={texts.lead}
-      actions={mayEnd ? <Button kind="danger" busy={busy === "all"} onClick={() => setAsking(true)}>{texts.endAll}</Button> : undefined}>
+      actions={mayEnd ? <Button busy={busy === "all"} onClick={() => setAsking(true)}>{texts.endAll}</Button> : undefined}>
       <Problem title={texts.failed} error={found.error} />
       <Problem title={texts.endFailed} error={error} />
       <div role="status">{ended === undefined ? null : <Notice kind="good" title={texts.ended(ended)} />}</div>

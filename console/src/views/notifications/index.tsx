@@ -4,7 +4,7 @@ import { account } from "../../app/session";
 import type { Account } from "../../device/account";
 import { plain } from "../../protocol/text";
 import { notificationsText as texts } from "../../texts/notifications";
-import { Button, Card, Empty, List, Name, Notice, Page, Problem, Row, Section, Skeleton, Time } from "../../ui";
+import { Button, Card, List, Name, Notice, Page, Problem, Row, Section, Skeleton, Time } from "../../ui";
 import { freeName, subscribe, type Target, type Targets } from "../../work/notifying";
 import { useLoad } from "../loading";
 import { AddTarget } from "./add";
@@ -91,7 +91,7 @@ function Own({ api, found, changed }: Part) {
     <Section title={texts.targets}>
       <Problem title={texts.changeFailed} error={error} />
       <div role="status">{said ? <Notice kind={said.sent ? "good" : "warn"} title={said.text} /> : null}</div>
-      {found.targets.length === 0 ? <Empty title={texts.none}>{texts.noneText}</Empty> : (
+      {found.targets.length === 0 ? <p class="lead">{texts.none}. {texts.noneText}</p> : (
         <List label={texts.targets}>
           {found.targets.map((one) => (
             <Row

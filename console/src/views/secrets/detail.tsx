@@ -31,7 +31,7 @@ export function Detail({ account, path }: { account: Account; path: string }) {
   return (
     <Page
       title={path}
-      actions={<>{back}{sealer ? <ButtonLink href={`/secrets/${path}?new`} kind="accent">{texts.newVersion}</ButtonLink> : null}</>}
+      actions={<>{back}{sealer ? <ButtonLink href={`/secrets/${path}?new=1`} kind="accent">{texts.newVersion}</ButtonLink> : null}</>}
     >
       <Problem title={texts.historyFailed} error={found.error} />
       {!found.data && !found.error ? <Skeleton lines={6} /> : null}
@@ -55,7 +55,7 @@ function Standing({ entry, name }: { entry: Entry; name: Naming }) {
           <Copy text={`sv://${core.path}`} label={texts.copyReference} />
         </div>
         <Facts>
-          <Fact label={facts.version}>{texts.version(core.version, core.revision)}</Fact>
+          <Fact label={facts.version}>{texts.number(core.version, core.revision)}</Fact>
           <Fact label={facts.sealedBy}>{texts.sealedFrom(name(core.by.person), core.by.device)}</Fact>
           <Fact label={facts.sealed}><Time at={core.sealed} whole /></Fact>
           <Fact label={facts.openers}>{texts.quorum(open, name)}</Fact>

@@ -8,6 +8,9 @@ import { save } from "../../work/exporting";
 import type { Naming } from "./names";
 import { Warnings } from "./planned";
 
+/** Browsers take the dot off a name that begins with one: `.env` comes back as `stillvault.env`. */
+const fileName = (name: string): string => (name.startsWith(".") ? `stillvault${name}` : name);
+
 interface Props {
   account: Account;
   file: { name: string; bytes: Uint8Array; assignments: Assignment[] };
@@ -44,7 +47,7 @@ export function Sealing({ account, file, lines, name, change, again }: Props) {
   };
   const download = () => {
     const made = rewritten(file.bytes, file.assignments, lines);
-    save(file.name, made.slice(), "text/plain");
+    save(fileName(file.name), made.slice(), "application/octet-stream");
     made.fill(0); // lines that were left out hold their values
   };
   const kept = file.assignments.filter((one) => one.kind === "value").length - lines.length;
@@ -74,7 +77,7 @@ export function Sealing({ account, file, lines, name, change, again }: Props) {
       {all ? null : (
         <div class="actions">
           {running ? <Button onClick={() => { stop.current = true; }}>{texts.stop}</Button> : null}
-          {!running && !begun ? <Button onClick={change}>{secretsText.back}</Button> : null}
+          {!running && !begun ? <Button onClick={change}>{texts.change}</Button> : null}
           {unplanned.length === 0 || begun ? (
             <Button kind="accent" busy={running} onClick={go}>{begun ? texts.goOn(lines.length - sealed) : texts.go(lines.length)}</Button>
           ) : null}

@@ -7,7 +7,7 @@ import { EnvFile } from "./env";
 import { SecretList } from "./list";
 import { SealForm } from "./seal";
 
-/** `/secrets`, `/secrets/PATH`; `?new` seals, `?env` takes a file. */
+/** `/secrets`, `/secrets/PATH`; `?new=1` seals, `?env` takes a file. */
 export default function Screen({ params }: { params: { path?: string } }) {
   const standing = account.value;
   if (!standing) return <Skeleton lines={5} />;

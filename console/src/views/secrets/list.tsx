@@ -17,8 +17,8 @@ export function SecretList({ account }: { account: Account }) {
   const bad = entries.filter((one) => !one.ok).length;
   const actions = sealer ? (
     <>
-      <ButtonLink href="/secrets?env">{texts.env}</ButtonLink>
-      <ButtonLink href="/secrets?new" kind="accent">{texts.seal}</ButtonLink>
+      <ButtonLink href="/secrets?env=1">{texts.env}</ButtonLink>
+      <ButtonLink href="/secrets?new=1" kind="accent">{texts.seal}</ButtonLink>
     </>
   ) : undefined;
   if (done && entries.length === 0 && !error) {
