@@ -8,7 +8,7 @@ import { HoldForm } from "./hold";
 import { InviteClient } from "./invite";
 import { ClientList } from "./list";
 
-/** `/clients`, `/clients/SUBJECT`; `?invite`, `?invited=..`, `?hold`. */
+/** `/clients`, `/clients/SUBJECT`; `?invite=`, `?invited=..`, `?hold`. */
 export default function Screen({ params }: { params: { subject?: string } }) {
   const standing = account.value;
   if (!standing) return <Skeleton lines={5} />;

@@ -28,10 +28,10 @@ export function ClientList({ account }: { account: Account }) {
   const clients = data?.clients.filter((one) => !one.cert.subject.startsWith("person/")) ?? [];
   const people = data?.clients.filter((one) => one.cert.subject.startsWith("person/") && one.state === "valid") ?? [];
   const holds = data ? holdsInForce(data.trust.roster.holds, account.now()) : [];
-  const invite = <ButtonLink href="/clients?invite" kind="accent">{texts.invite}</ButtonLink>;
+  const invite = <ButtonLink href="/clients?invite=" kind="accent">{texts.invite}</ButtonLink>;
   return (
     <Page title={texts.title} lead={data && !data.admin ? signing.notAdmin : texts.lead}
-      actions={data?.admin ? <><ButtonLink href="/clients?hold">{texts.hold}</ButtonLink>{invite}</> : undefined}>
+      actions={data?.admin ? <><ButtonLink href="/clients?hold=">{texts.hold}</ButtonLink>{invite}</> : undefined}>
       <Problem title={texts.loadFailed} error={found.error} />
       {data ? (
         <>

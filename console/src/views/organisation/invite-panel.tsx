@@ -158,7 +158,7 @@ function Joined({ done, back }: { done: Confirmed; back: string }) {
   return (
     <Page title={title} actions={<ButtonLink href={back}>{texts.back}</ButtonLink>}>
       <Notice kind="good" title={title} text={text} />
-      {done.kind === "person" ? <div class="actions"><ButtonLink href="/policies?reseal">{texts.sealAgain}</ButtonLink></div> : null}
+      {done.kind === "person" ? <div class="actions"><ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink></div> : null}
     </Page>
   );
 }

@@ -11,7 +11,7 @@ import { PersonDetail } from "./person";
 import { Remove } from "./remove";
 import { Roles } from "./roles";
 
-/** `/people`, `/people/ID`; `?invite`, `?invited=..`, `?roles`, `?handover`, `?remove[=DEVICE][&passkey=..]`. */
+/** `/people`, `/people/ID`; `?invite=`, `?invited=..`, `?roles=`, `?handover=`, `?remove[=DEVICE][&passkey=..]`. */
 export default function Screen({ params }: { params: { person?: string } }) {
   const standing = account.value;
   if (!standing) return <Skeleton lines={5} />;

@@ -26,7 +26,7 @@ export function PeopleList({ account }: { account: Account }) {
   }), [account, found.again]);
   const data = found.data;
   const admin = data ? isAdmin(account, data.trust) : false;
-  const invite = admin ? <ButtonLink href="/people?invite" kind="accent">{texts.invite}</ButtonLink> : undefined;
+  const invite = admin ? <ButtonLink href="/people?invite=" kind="accent">{texts.invite}</ButtonLink> : undefined;
   return (
     <Page title={texts.title} lead={data && !admin ? texts.notAdmin : texts.lead} actions={invite}>
       <Problem title={texts.loadFailed} error={found.error} />

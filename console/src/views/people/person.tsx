@@ -53,12 +53,12 @@ function Standing({ account, trust, person }: { account: Account; trust: Trust; 
         </Facts>
         {admin ? (
           <div class="actions">
-            <ButtonLink href={`${at}?roles`}>{texts.changeRoles}</ButtonLink>
-            {own ? null : <ButtonLink href={`${at}?remove`} kind="danger">{texts.remove}</ButtonLink>}
+            <ButtonLink href={`${at}?roles=`}>{texts.changeRoles}</ButtonLink>
+            {own ? null : <ButtonLink href={`${at}?remove=`} kind="danger">{texts.remove}</ButtonLink>}
           </div>
         ) : null}
       </Card>
-      <Section title={texts.devices} actions={admin ? <ButtonLink href={`${at}?invite`}>{texts.addDevice}</ButtonLink> : undefined}>
+      <Section title={texts.devices} actions={admin ? <ButtonLink href={`${at}?invite=`}>{texts.addDevice}</ButtonLink> : undefined}>
         {admin ? <p class="small">{texts.addDeviceText}</p> : null}
         {person.devices.map((one) => (
           <DeviceCard key={one.id} account={account} trust={trust} person={person} device={one} admin={admin} names={names} />
@@ -92,8 +92,8 @@ function DeviceCard({ account, trust, person, device, admin, names }: {
         </Fact>
       </Facts>
       <div class="actions">
-        {admin && synced ? <ButtonLink href={`${at}?invite&passkey=${device.id}`}>{texts.addPasskey}</ButtonLink> : null}
-        {here && synced ? <ButtonLink href={`${at}?handover`}>{texts.handOver}</ButtonLink> : null}
+        {admin && synced ? <ButtonLink href={`${at}?invite=&passkey=${device.id}`}>{texts.addPasskey}</ButtonLink> : null}
+        {here && synced ? <ButtonLink href={`${at}?handover=`}>{texts.handOver}</ButtonLink> : null}
         {admin && !here && alive ? <ButtonLink href={`${at}?remove=${device.id}`} kind="danger">{texts.removeDevice}</ButtonLink> : null}
       </div>
       {admin && synced ? <p class="small">{texts.addPasskeyText}</p> : null}

@@ -29,7 +29,7 @@ export function PolicyForm({ account, id }: { account: Account; id: string }) {
       {done ? (
         <div role="status">
           <Notice kind="good" title={texts.done(done)} text={texts.doneText}>
-            <div class="actions"><ButtonLink href="/policies?reseal">{texts.sealAgain}</ButtonLink></div>
+            <div class="actions"><ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink></div>
           </Notice>
         </div>
       ) : null}

@@ -23,13 +23,13 @@ export function PolicyList({ account }: { account: Account }) {
   }), [account, found.again, seals.again]);
   const trust = found.data;
   const admin = trust ? isAdmin(account, trust) : false;
-  const make = admin ? <ButtonLink href="/policies?new" kind="accent">{texts.make}</ButtonLink> : undefined;
+  const make = admin ? <ButtonLink href="/policies?new=" kind="accent">{texts.make}</ButtonLink> : undefined;
   return (
     <Page title={texts.title} lead={trust && !admin ? signing.notAdmin : texts.lead} actions={make}>
       <Problem title={texts.loadFailed} error={found.error ?? seals.error} />
       {seals.data?.length ? (
         <Notice kind="warn" title={texts.staleTitle(seals.data.length)} text={texts.staleText}>
-          <div class="actions"><ButtonLink href="/policies?reseal">{texts.reseal}</ButtonLink></div>
+          <div class="actions"><ButtonLink href="/policies?reseal=">{texts.reseal}</ButtonLink></div>
         </Notice>
       ) : null}
       {!trust ? (found.error ? null : <Skeleton lines={5} />)
