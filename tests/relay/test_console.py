@@ -8,9 +8,14 @@ import json
 import time
 from pathlib import Path
 
+import apsw
 import pytest
 
 from stillvault.crypto.public import b64encode, encode, sha256
+from stillvault.relay import static
+from stillvault.relay.journal import Journal
+from stillvault.relay.problems import ProblemError
+from stillvault.relay.store import schema
 from tests.relay.parties import Organisation, wire
 from tests.relay.process import Answer, RelayProcess
 
@@ -189,3 +194,87 @@ def test_the_environment_before_and_after_the_organisation(relay: RelayProcess) 
     org = Organisation(relay).create()
     after = relay.call("GET", "/v1/environment", headers={"Host": f"127.0.0.1:{relay.port}"}).ok()
     assert after == {"public_url": relay.url, "host_ok": False, "organisation": True, "org_id": org.pin, "name": "Tests"}
+
+
+def test_signing_out_everywhere_ends_what_listens(org: Organisation) -> None:
+    cookie = {"Cookie": cookie_of(cookie_login(org, "ben")), "Sec-Fetch-Site": "same-origin"}
+    stream = org.relay.connection()
+    stream.request("GET", "/v1/stream", headers=cookie)
+    answer = stream.getresponse()
+    assert (answer.status, answer.readline()) == (200, b": stillvault\n")
+    org.devices["ben"].post("/v1/sessions/end", {}).ok()
+    assert b"data:" not in answer.read()  # to its end
+    stream.close()
+
+
+# ---- a relay without one, and one that was made before -----------------------------------------------------------------------
+
+
+def fake(folder: Path, **files: bytes) -> Path:
+    """A console of these files, with a list that fits."""
+    listed = {
+        name.replace("_", "."): {"sha256": hashlib.sha256(content).hexdigest(), "type": "text/html", "cache": "no-cache"}
+        for name, content in files.items()
+    }
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_bytes(content)
+    manifest = {"v": 1, "version": "0", "headers": {"x-test": "1"}, "screens": ["setup"], "files": listed}
+    (folder / "console.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_package_without_a_console_says_so(tmp_path: Path) -> None:
+    journal = Journal("error")
+    for folder in (tmp_path / "none", tmp_path):
+        empty = static.load(journal, folder)
+        for path in ("/", "/setup", "/join/person", "/console.json", "/assets/x.js"):
+            with pytest.raises(ProblemError) as refused:
+                empty.find(path)
+            assert (refused.value.code, refused.value.status) == ("no-console", 404)
+        assert empty.find("/v1/trust") is None
+    assert static.load(journal, fake(tmp_path, index_html=b"<p>", sw_js=b"1")).find("/setup") is not None
+
+
+def test_a_damaged_console_is_not_served(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fake(tmp_path, index_html=b"<p>", sw_js=b"1")
+    whole = (tmp_path / "console.json").read_text()
+    damages = {"sw.js": b"2", "console.json": b"{", "index.html": b"<q>"}
+    for name, content in damages.items():
+        kept = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ProblemError):
+            static.load(Journal("warning"), tmp_path).find("/")
+        (tmp_path / name).write_bytes(kept)
+    assert capfd.readouterr().err.count("damaged") == len(damages)
+    assert (tmp_path / "console.json").read_text() == whole
+    assert static.load(Journal("warning"), tmp_path).find("/") is not None
+
+
+def test_a_relay_of_before_goes_on(org: Organisation) -> None:
+    """A database of the first schema, with a session, an invite and a request in it, is brought up to date."""
+    client, secret = org.client(), org.seal()
+    request, _, _ = client.ask()
+    org.relay.stop()
+    path = org.relay.data / "stillvault.db"
+    with_all = apsw.Connection(str(path))
+    old = apsw.Connection(str(path.with_name("old.db")))
+    first, *_ = schema.migrations()
+    old.execute(first)
+    for (table,) in list(old.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")):
+        columns = ", ".join(row[1] for row in old.execute(f"PRAGMA table_info({table})"))
+        marks = ", ".join("?" * len(columns.split(", ")))
+        old.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", with_all.execute(f"SELECT {columns} FROM {table}"))
+    old.execute(f"PRAGMA application_id={schema.APPLICATION_ID}; PRAGMA user_version=1; PRAGMA journal_mode=wal")
+    for connection in (with_all, old):
+        connection.close()
+    for left in org.relay.data.glob("stillvault.db*"):
+        left.unlink()
+    path.with_name("old.db").rename(path)
+    path.chmod(0o600)
+    org.relay.start()
+    assert org.admin.get("/v1/sessions").ok()["sessions"][0]["device"] == "alice-laptop"
+    assert {one["subject"] for one in org.admin.get("/v1/invites").ok()["invites"]} == {"ben", "host/db-1"}
+    org.approve(org.admin, client, (request, secret)).ok()
+    client.receipt(request, secret).ok()
+    assert [one["path"] for one in org.admin.get("/v1/leases").ok()["leases"]] == ["prod/db"]
+    assert org.relay.command("doctor", "--data", str(org.relay.data)).returncode == 0
