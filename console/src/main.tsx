@@ -2,17 +2,20 @@ import { render } from "preact";
 import "./ui/base.css";
 import "./ui/components.css";
 import "./app/shell.css";
+import "./app/install";
 import { startBackground } from "./app/background";
 import { Outlet } from "./app/outlet";
 import { startRouter } from "./app/router";
 import { start } from "./app/session";
 import { Shell } from "./app/shell";
 import { applyTheme } from "./app/theme";
+import { registerWorker } from "./app/worker";
 
 applyTheme();
 startBackground();
 startRouter();
 void start();
+void registerWorker();
 
 const root = document.getElementById("app");
 if (root) {

@@ -6,7 +6,7 @@ export const setup = {
     "The page that makes the root key here comes from the appliance itself. Where that is not enough, make the organisation in the terminal instead, with the same setup link:",
   carefulCommand: "stillvault org create NAME --relay URL --fingerprint F --setup-token T --person YOU",
   carefulLabel: "The more careful way",
-  steps: ["Checks", "Names", "Passkey", "Recovery kit", "Sign"],
+  steps: ["Checks", "Names and passkey", "Recovery kit", "Sign"],
   step: (now: number, all: number, name: string) => `Step ${now} of ${all}: ${name}`,
   noToken: "This page needs the setup link",
   noTokenText: "Open the whole link that the appliance printed when it started, with the part behind the #. For a new one, where the appliance runs:",
@@ -65,7 +65,7 @@ export const setup = {
   kit: {
     title: "The recovery kit",
     lead: "Print it, or write it down. It is shown this once: the root key is not kept anywhere else, and nobody can make it again.",
-    what: "The root key can name new administrators. Two recovery keys together open any secret. Keep the sheets apart, where no camera looks.",
+    what: "The root key can name new administrators, and two recovery keys together open any secret. Cut them apart and lock them away in different places.",
     heading: "Stillvault recovery kit",
     org: "Organisation id",
     name: "Organisation",

@@ -21,7 +21,10 @@ export function Names({ token, onDone }: { token: string; onDone: (made: { draft
   const good = { name: labelled(name), person: ID.test(person) && person !== "recovery", label: labelled(label) };
   const go = async () => {
     setTried(true);
-    if (!good.name || !good.person || !good.label) return;
+    if (!good.name || !good.person || !good.label) {
+      requestAnimationFrame(() => document.querySelector<HTMLElement>("main [aria-invalid]")?.focus());
+      return;
+    }
     setBusy(true);
     setError(undefined);
     try {
