@@ -17,7 +17,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,6 +233,26 @@ class CorpWorld(World):
         made = super().party(name)
         made.extra["LD_PRELOAD"] = str(self.resolver)
         return made
+
+
+@contextmanager
+def opened(playwright: Playwright) -> Iterator[Console]:
+    """A relay that serves the console, without an organisation, and a browser; each tab is asked for problems at the end."""
+    root = Path(tempfile.mkdtemp(prefix="sv-"))  # short: a socket's path has 107 bytes
+    world = CorpWorld(root)
+    browser = None
+    try:
+        world.start()
+        browser = launch(playwright, world, root / "browser")
+        made = Console(world, browser)
+        yield made
+        for tab in made.tabs:
+            tab.check()
+    finally:
+        if browser:
+            browser.close()
+        world.stop()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def launch(playwright: Playwright, world: World, home: Path) -> Browser:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
-from tests.console.browser import ROOT, Console, CorpWorld, launch
+from tests.console.browser import ROOT, Console, opened
 
 
 @pytest.fixture(scope="session")
@@ -23,18 +20,5 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture
 def console(playwright: Playwright) -> Iterator[Console]:
     """A relay that serves the console, without an organisation, and a browser."""
-    root = Path(tempfile.mkdtemp(prefix="sv-"))  # short: a socket's path has 107 bytes
-    world = CorpWorld(root)
-    browser = None
-    try:
-        world.start()
-        browser = launch(playwright, world, root / "browser")
-        made = Console(world, browser)
+    with opened(playwright) as made:
         yield made
-        for tab in made.tabs:
-            tab.check()
-    finally:
-        if browser:
-            browser.close()
-        world.stop()
-        shutil.rmtree(root, ignore_errors=True)
