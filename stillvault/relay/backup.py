@@ -1,8 +1,8 @@
 """Backup, restore, doctor: the plain versions.
 
 A backup is one tar file: a consistent copy of the database (SQLite's online backup, never `cp`) and the relay's keys. It
-holds no plaintext and no key that opens a secret, and no usable bearer; it does hold the relay's TLS and log keys, so keep it
-as you keep those.
+holds no plaintext and no key that opens a secret, and no usable bearer; it does hold the relay's TLS, log and push keys
+and the credentials of people's notification targets, so keep it as you keep those.
 """
 
 from __future__ import annotations

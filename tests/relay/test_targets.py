@@ -35,6 +35,16 @@ def test_a_person_sees_changes_and_tries_their_own_alone(directory: Path) -> Non
         assert said == ["target added: pixel", "target removed: pixel"]
 
 
+def test_a_device_that_leaves_takes_its_browser_along(directory: Path) -> None:
+    with listening() as listener, organisation(directory, listener.port) as org:
+        ben = org.devices["ben"]
+        ben.post("/v1/targets", {"kind": "browser", "name": "here"}).ok()
+        target(ben, listener)
+        ben.id, ben.token = "ben-tablet", ""
+        org.publish().ok()
+        assert [(one["kind"], one["device"]) for one in ben.get("/v1/targets").ok()["targets"]] == [("ntfy", "ben-phone")]
+
+
 def test_a_test_message_says_what_really_became_of_it(directory: Path) -> None:
     with listening(200, 500, 404) as listener, organisation(directory, listener.port) as org:
         made = target(org.admin, listener)

@@ -1,7 +1,7 @@
 """Takes what waits in the queue and sends it. The queue is rows of the database: a restart goes on where this one ended.
 
-One message to a target at a time, and a bound on all of them, so that a listener that is slow delays itself alone. A message that
-went out just before a crash, with its row not yet written, goes out again: twice is better than never.
+One message to a target at a time, and a bound for each server, so that one that is slow delays itself alone. A message that went
+out just before a crash, with its row not yet written, goes out again: twice is better than never.
 
 * Nothing is sent for a card that nobody needs to look at any more.
 * One message to a target in `every_seconds`: what comes meanwhile is told by the next one, as a count.
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
 
 from stillvault.relay.context import Relay
 from stillvault.relay.notify.channels import Address
-from stillvault.relay.notify.egress import Unsent
+from stillvault.relay.notify.egress import Unsent, place
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.services import notifying
 from stillvault.relay.store import targets
@@ -27,6 +28,7 @@ from stillvault.relay.store.targets import Notice, StoredTarget
 from stillvault.relay.store.transaction import Transaction
 
 AT_ONCE = 32  # messages under way
+AT_ONE_PLACE = 8  # of them, to one server
 ROUND = 0.5  # seconds between two looks while something waits
 IDLE = 60.0  # seconds between two looks while nothing does
 WRITE_AGAIN = 5.0  # seconds until an outcome that the disk did not take is written again
@@ -42,6 +44,7 @@ class Dispatcher:
         self._relay = relay
         self._settings = relay.settings.notify
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._places: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Until the hub closes or the task is cancelled."""
@@ -58,14 +61,31 @@ class Dispatcher:
         """Starts what is due and can be. Returns the seconds until the next look."""
         relay = self._relay
         try:
-            for target in targets.due(relay.reader, relay.clock()):
-                if target not in self._busy and len(self._busy) < AT_ONCE:
-                    task = self._busy[target] = asyncio.create_task(self._serve(target))
-                    task.add_done_callback(lambda _, name=target: self._busy.pop(name, None))
+            for name in targets.due(relay.reader, relay.clock()):
+                if len(self._busy) >= AT_ONCE:
+                    break
+                target = targets.get(relay.reader, name)
+                if target is not None and name not in self._busy:
+                    self._start_one(target)
             return ROUND if targets.next_due(relay.reader) is not None else IDLE
         except Exception as error:  # noqa: BLE001  a round that failed must not be the last one
             relay.journal.failure("notify", error)
             return IDLE
+
+    def _start_one(self, target: StoredTarget) -> None:
+        address = msgspec.json.decode(target.address, type=Address)
+        server = place(address.url).authority if address.url else target.kind
+        if self._places[server] >= AT_ONE_PLACE:
+            return
+
+        def done(_: asyncio.Task[None]) -> None:
+            del self._busy[target.id]
+            self._places[server] -= 1
+            self._relay.hub.wake((notifying.TOPIC,))  # there is room for the next one
+
+        self._places[server] += 1
+        task = self._busy[target.id] = asyncio.create_task(self._serve(target.id))
+        task.add_done_callback(done)
 
     async def _end(self) -> None:
         """What is under way may finish if it does so at once; else its row waits for the next start."""
