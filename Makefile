@@ -31,6 +31,7 @@ test: ## everything: set up, build, check, vectors, the tests of Rust and of Pyt
 
 check: setup ## lint and types, without running anything
 	$(VENV)/ruff check -q . && $(VENV)/mypy
+	cd console && node_modules/.bin/tsc --noEmit
 	cargo fmt --all --check && cargo clippy -q --workspace --all-targets --features stillvault-core/vectors -- -D warnings
 
 fmt: setup ## what can be put in order without asking: imports, Rust
