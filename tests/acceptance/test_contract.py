@@ -28,7 +28,7 @@ CARD = {"id", "requests", "host", "user", "uid", "exe", "exe_sha256", "chain", "
 ITEM = {"request", "secret", "version", "sealed_by", "sealed"}
 KINDS = {"enrolled", "roster", "policy", "sealed", "requested", "prompted", "approved", "denied", "frozen", "released",
          "delivered", "failed", "lease-used", "lease-ended", "expired", "cancelled", "revoked", "suppressed", "signed-in",
-         "renewed", "restored", "config"}
+         "signed-out", "renewed", "restored", "config"}
 ROW = {"v", "index", "time", "kind", "actor", "oid", "request", "secret", "version", "host", "uid", "user", "exe", "chain",
        "people", "window", "device", "channel", "outcome", "count"}
 

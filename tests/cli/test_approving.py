@@ -11,6 +11,11 @@ import subprocess
 import time
 from typing import Any
 
+import pytest
+
+from stillvault.approver.account import Account
+from stillvault.protocol.messages import Ended, EndLeases, Leases
+from stillvault.transport.home import Home
 from tests.world import PATIENCE, STILLVAULT, Party, World, end
 
 
@@ -81,6 +86,27 @@ def test_one_command_is_one_card(town: World) -> None:
     done = bob.json("approve", "--next", "--yes")
     assert len(done["requests"]) == 2
     assert outcome(asking)[:2] == (0, b"value of prod/db,value of prod/api")
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_an_order_of_a_person_ends_a_lease_on_the_host(town: World, everything: bool) -> None:
+    bob, db = town.parties["bob"], town.parties["host/db-1"]
+    asking = db.spawn("read", "sv://lease/db")
+    approved = bob.json("approve", card_of(bob, "lease/db")["id"], "--yes")
+    assert outcome(asking)[0] == 0
+    assert [one["path"] for one in db.json("leases")["leases"]] == ["lease/db"]
+    account = Account(Home(bob.home), lambda _use: b"", lambda: int(time.time()))
+    warm = account.call("GET", "/v1/leases", returns=Leases).leases
+    assert [(one.request, one.path, one.granted_by, one.client) for one in warm] == [
+        (approved["requests"][0], "lease/db", ["bob"], "host/db-1")
+    ]
+    order = EndLeases(all=True) if everything else EndLeases(requests=[warm[0].request])
+    assert account.call("POST", "/v1/leases/end", order, returns=Ended).count == 1
+    account.close()
+    deadline = time.monotonic() + PATIENCE
+    while db.json("leases")["leases"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_lease_is_as_long_as_the_person_says(town: World) -> None:

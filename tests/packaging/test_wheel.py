@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -102,3 +103,16 @@ def test_a_wheel_that_lacks_a_part_is_refused(wheel: Path, tmp_path: Path) -> No
         build.check_wheel(
             copy_without(wheel, tmp_path / "d.whl", ".so", instead=(ROOT / "stillvault" / "_native.abi3.so").read_bytes())
         )
+
+
+def test_a_source_distribution_brings_all_that_is_built(tmp_path: Path) -> None:
+    """The front's sources, those of the web console, and the tools; nothing that npm installed or Vite made."""
+    name = backend().build_sdist(str(tmp_path))
+    with tarfile.open(tmp_path / name) as packed:
+        names = {member.name.partition("/")[2] for member in packed}
+        cargo = packed.extractfile(f"{name.removesuffix('.tar.gz')}/Cargo.toml")
+        assert cargo is not None
+        assert cargo.read() == (ROOT / "Cargo.toml").read_bytes()  # with the front in the workspace
+    assert {"tools/backend.py", "tools/console", "native/cli/src/main.rs", "console/package-lock.json", "console/src/main.tsx",
+            "console/index.html", "console/served.ts", "console/vite.config.ts"} <= names  # fmt: skip
+    assert [one for one in names if "node_modules" in one or one.startswith("stillvault/console/")] == []
