@@ -142,7 +142,9 @@ def _confirm_person(account: Account, key: SigningKey, found: messages.Invite, g
     _prove(account, found.invite, enrol.kem.public)
     now = account.clock()
     roster = roster_of(account.trust())
-    device = Device(id=rosters.device_id(roster, granted.subject, enrol.name), name=enrol.name, tier="soft", kem=enrol.kem,
+    # A passkey without attestation may be copied by its platform, and the KEM key is wrapped under it: no more than `synced`.
+    tier = "synced" if enrol.auth.alg == "webauthn-es256" else "soft"
+    device = Device(id=rosters.device_id(roster, granted.subject, enrol.name), name=enrol.name, tier=tier, kem=enrol.kem,
                     auth=[enrol.auth], deny=enrol.deny, added=now, expires=now + rosters.DEVICE_LIFE)
     certs = []
     if enrol.client is not UNSET:

@@ -49,9 +49,12 @@ export function match(pattern: string, at: string): Params | undefined {
 }
 
 export function startRouter(): void {
+  takeFragment(); // before anything is drawn or fetched: nobody copies a bearer out of the address bar
   window.addEventListener("popstate", arrive);
   window.addEventListener("hashchange", () => {
-    if (location.hash.length > 43) arrivals.value += 1; // a bearer, and no place in a page
+    if (location.hash.length <= 43) return; // a place in the page; a bearer is longer
+    takeFragment();
+    arrivals.value += 1;
   });
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
