@@ -158,7 +158,7 @@ def test_what_waits_survives_a_kill(directory: Path) -> None:
 
 
 def test_what_comes_together_is_told_together(directory: Path) -> None:
-    with listening() as listener, organisation(directory, listener.port, **{"notify.every_seconds": "5"}) as org:
+    with listening() as listener, organisation(directory, listener.port, **{"notify.every_seconds": "3600"}) as org:
         db = org.client()
         for path in ("prod/a", "prod/b", "prod/c"):
             org.seal(path)
@@ -167,6 +167,9 @@ def test_what_comes_together_is_told_together(directory: Path) -> None:
         until(lambda: ended(org))
         asked(db, "prod/b")
         last = asked(db, "prod/c")
+        org.relay.stop()
+        org.relay.settings["notify.every_seconds"] = "0"
+        org.relay.start()
         rows = until(lambda: (found := ended(org)) and len(found) == 3 and found)
         assert [row["detail"]["outcome"] for row in rows] == ["sent"] * 3
         assert [one.body for one in listener.arrived] == [b"1 release is waiting", b"3 releases are waiting"]

@@ -48,10 +48,11 @@ def test_a_device_that_leaves_takes_its_browser_along(directory: Path) -> None:
 def test_a_test_message_says_what_really_became_of_it(directory: Path) -> None:
     with listening(200, 500, 404) as listener, organisation(directory, listener.port) as org:
         made = target(org.admin, listener)
-        tried = [org.admin.post("/v1/targets/test", {"id": made["id"]}) for _ in range(7)]
+        tried = [org.admin.post("/v1/targets/test", {"id": made["id"]}) for _ in range(13)]  # a minute may end between
         said: list[Json] = [one.ok() for one in tried[:3]]
         assert [(one["sent"], one["outcome"]) for one in said] == [(True, "sent"), (False, "http-500"), (False, "http-404")]
-        assert (tried[6].status, tried[6].json["field"]) == (429, "notify.tests_per_minute")
+        refused = [one for one in tried if one.status == 429]
+        assert {one.json["field"] for one in refused} == {"notify.tests_per_minute"}
         assert listener.arrived[0].body == b"This is a test."
         assert listener.arrived[0].headers["click"] == f"{org.relay.url}/pending"
         assert org.leaves("config")[-1]["detail"]["outcome"] == "target tested: pixel: http-404"
