@@ -14,8 +14,18 @@ import { FileValue, GeneratedValue, TextValue, type ValueSource } from "./value"
 const PAUSE = 350; // milliseconds of no typing until the policy of a name is looked at
 const INPUTS = { text: TextValue, file: FileValue, generated: GeneratedValue } as const;
 
-/** One secret: the name, what sealing would do, the value, one ceremony. `fixed` is the path of a new version. */
-export function SealForm({ account, fixed }: { account: Account; fixed: string }) {
+interface Props {
+  account: Account;
+  fixed: string; // the path, where a new version is sealed
+}
+
+/** One secret: the name, what sealing would do, the value, one ceremony. Each further one begins with nothing of the one before. */
+export function SealForm(props: Props) {
+  const [turn, setTurn] = useState(0);
+  return <OneSecret key={turn} {...props} another={() => setTurn(turn + 1)} />;
+}
+
+function OneSecret({ account, fixed, another }: Props & { another: () => void }) {
   const [path, setPath] = useState(fixed);
   const [kind, setKind] = useState<keyof typeof INPUTS>("text");
   const [busy, setBusy] = useState(false);
@@ -26,7 +36,7 @@ export function SealForm({ account, fixed }: { account: Account; fixed: string }
   const name = useNames(account);
   const settled = useSettled(path.trim().replace(/^sv:\/\//, ""));
   const planned = useLoad(() => (isPath(settled) ? plan(account, settled) : undefined), [account, settled]);
-  const ready = planned.data?.path === settled && !planned.error && settled === path.trim().replace(/^sv:\/\//, "");
+  const ready = !planned.busy && planned.data?.path === settled && !planned.error && settled === path.trim().replace(/^sv:\/\//, "");
 
   const go = async () => {
     if (!planned.data || !ready || !source.current) return;
@@ -42,16 +52,13 @@ export function SealForm({ account, fixed }: { account: Account; fixed: string }
       setDone(sealed);
     } catch (reason) {
       setError(reason);
+      planned.again(); // somebody else may have sealed it meanwhile
     } finally {
       kept?.fill(0);
       setBusy(false);
     }
   };
 
-  const another = () => {
-    setDone(undefined);
-    setPath(fixed);
-  };
   if (done) {
     const who = secretsText.quorum(done.openers, name);
     return <Done plan={done} who={who} shown={shown} close={() => setShown(undefined)} another={fixed ? undefined : another} />;
