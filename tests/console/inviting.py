@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.console.browser import Console, Tab
+from tests.console.browser import Console, Tab, event_of
 from tests.world import PATIENCE, Party
 
 
@@ -61,8 +61,6 @@ def client(console: Console, admin: Tab, name: str, *scopes: str) -> Party:
     url = command.removeprefix("stillvault join '").removesuffix("'")
     party = console.world.party(f"host/{name}")
     joining = party.spawn("--format", "json", "join", url)
-    from tests.console.browser import event_of
-
     words = event_of(joining)
     assert words["event"] == "words", words
     confirm(page, words["words"])
@@ -88,7 +86,25 @@ def policy(tab: Tab, name: str, match: str, people: tuple[str, ...], preset: str
 def seal(tab: Tab, path: str, value: str) -> None:
     """Seals a text on the page of secrets."""
     page = tab.open("/secrets?new=")
-    page.get_by_label("Name").fill(path)
-    page.get_by_label("Value").fill(value)
-    page.get_by_role("button", name="Seal").click()
-    expect(page.get_by_text(f"sv://{path}").first).to_be_visible()
+    page.get_by_label("Name", exact=True).fill(path)
+    page.get_by_role("textbox", name="Text", exact=True).fill(value)
+    page.get_by_role("button", name="Seal with your passkey").click()
+    expect(page.get_by_text(f"Sealed {path} version 1")).to_be_visible()
+
+
+def approve(tab: Tab, path: str) -> None:
+    """Approves the card that names this path, as a person does: when the button is armed."""
+    page = tab.open("/")
+    page.get_by_role("list", name="Waiting cards").get_by_role("link", name=path).first.click()
+    expect(page.locator(".deciding .button.accent.armed")).to_be_visible()
+    page.locator(".deciding .button.accent").click()
+    expect(page.get_by_text("Approved")).to_be_visible()
+
+
+def released(host: Party, path: str, tab: Tab) -> bytes:
+    """What a program on the host gets when this tab approves."""
+    asking = host.spawn("read", "-n", f"sv://{path}")
+    approve(tab, path)
+    out, errors = asking.communicate(timeout=PATIENCE)
+    assert asking.returncode == 0, errors.decode()
+    return out

@@ -27,7 +27,7 @@ export const rules = {
   twice: (what: string) => words(`${what} stands twice in the policy.`, "Name each once."),
   noApprover: (person: string) => words(`${person} is no approver.`, `Give ${person} the role approver first (People).`),
   threshold: (wanted: number, people: number) =>
-    words(`A threshold of ${wanted} does not fit ${people} people.`, "It is at least 1 and at most the number of people named."),
+    words(`A threshold of ${wanted} does not fit ${people} ${people === 1 ? "person" : "people"}.`, "It is at least 1 and at most the number of people named."),
   matchTaken: (policy: string, pattern: string) =>
     words(`Policy ${policy} matches ${pattern} already.`, "A pattern belongs to one policy: take it out there, or write a longer one here."),
   window: () => words("A window is at most 8 hours.", "Choose between 0 seconds and 8 hours."),

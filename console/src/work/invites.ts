@@ -46,7 +46,7 @@ export async function invite(account: Account, wanted: Terms): Promise<Granted> 
   const trust = await account.trust(true);
   adminKey(account, trust);
   const terms = checkTerms(wanted, trust.roster.people.map((one) => one.id), (person, device) => deviceOf(trust.roster, person, device).tier);
-  if (terms.kind === "person" && !terms.roles.length) terms.roles = rolesOf(terms.subject, trust.roster);
+  if (terms.kind === "person" && !terms.roles.length && !terms.device) terms.roles = rolesOf(terms.subject, trust.roster);
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE));
   const { invite: name, bearer } = await inviteTerms(trust.pin, nonce);
   const invitation: Invitation = { org: trust.org, relay: location.origin, ca: await fingerprint(account), nonce: b64(nonce) };

@@ -1,0 +1,112 @@
+"""The screen of hosts and agents: what is done there is obeyed by the real daemon and command line."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.console.browser import Console
+from tests.console.inviting import client, policy, released, seal
+from tests.world import PATIENCE, Party
+
+FORBIDDEN = 13
+UNAVAILABLE = 14
+UNTRUSTED = (14, 15)  # the daemon's certificate is worth nothing any more: it cannot sign in, or sees itself revoked
+
+
+def read(host: Party, path: str = "prod/db") -> int:
+    """How a `read` ends that nobody is asked about."""
+    return host.run("read", "-n", f"sv://{path}").code
+
+
+def test_a_host_is_invited_held_lifted_and_revoked(console: Console) -> None:
+    alice = console.found()
+    page = alice.open("/clients")
+    expect(page.get_by_text("No clients yet")).to_be_visible()
+    alice.axe()
+    policy(alice, "prod", "prod/**", ("alice",))
+    host = client(console, alice, "db-1", "prod/**")
+    host.start_daemon()
+    seal(alice, "prod/db", "value")
+    assert released(host, "prod/db", alice) == b"value"
+    assert read(host, "other/db") == FORBIDDEN  # out of its scope
+
+    page = alice.open("/clients")
+    row = page.get_by_role("list", name="Clients").get_by_role("listitem")
+    expect(row).to_contain_text("host/db-1")
+    expect(row).to_contain_text("System")
+    expect(row).to_contain_text("Last seen")
+    alice.axe()
+    row.get_by_role("link").click()
+    page.get_by_label("For how long").select_option("28800")
+    expect(page.get_by_text("Nothing is released to host/db-1 for 8 hr")).to_be_visible()
+    page.get_by_role("button", name="Hold", exact=True).click()
+    expect(page.get_by_text("host/db-1 is held")).to_be_visible()
+    expect(page.get_by_text("Held until")).to_be_visible()
+    alice.axe()
+    assert read(host) == FORBIDDEN
+    expect(alice.open("/clients").get_by_role("list", name="Held now")).to_contain_text("host/db-1")
+    alice.open("/clients/host/db-1").get_by_role("button", name="Lift", exact=True).click()
+    expect(alice.page.get_by_text("Lifted")).to_be_visible()
+    assert released(host, "prod/db", alice) == b"value"
+
+    alice.page.goto(f"{console.world.url}/clients/host/db-1")
+    alice.page.get_by_role("button", name="Revoke", exact=True).click()
+    expect(alice.page.get_by_text("host/db-1 is revoked")).to_be_visible()
+    assert read(host) in UNTRUSTED
+    alice.axe()
+
+
+def test_a_pattern_is_held_and_lifted(console: Console) -> None:
+    alice = console.found()
+    policy(alice, "prod", "prod/**", ("alice",))
+    host = client(console, alice, "db-1", "prod/**")
+    host.start_daemon()
+    seal(alice, "prod/db", "value")
+    page = alice.open("/clients?hold=")
+    page.get_by_label("Client, path or pattern").fill("Prod/**")
+    expect(page.get_by_text("Prod/** is not a path or pattern")).to_be_visible()
+    page.get_by_label("Client, path or pattern").fill("prod/**")
+    alice.axe()
+    page.get_by_role("button", name="Hold", exact=True).click()
+    expect(page.get_by_role("list", name="Held now")).to_contain_text("prod/**")
+    assert read(host) == FORBIDDEN
+    page.get_by_role("list", name="Held now").get_by_role("link", name="Lift").click()
+    alice.axe()
+    page.get_by_role("button", name="Lift", exact=True).click()
+    expect(page.get_by_role("list", name="Clients")).to_be_visible()
+    assert released(host, "prod/db", alice) == b"value"
+
+
+def test_an_approvers_freeze_is_lifted(console: Console) -> None:
+    alice = console.found()
+    policy(alice, "prod", "prod/**", ("alice",))
+    host = client(console, alice, "db-1", "prod/**")
+    host.start_daemon()
+    seal(alice, "prod/db", "value")
+    asking = host.spawn("read", "-n", "sv://prod/db")
+    page = alice.open("/")
+    page.get_by_role("list", name="Waiting cards").get_by_role("link", name="prod/db").first.click()
+    page.get_by_role("button", name="Deny and freeze").click()
+    page.get_by_role("button", name="Deny and freeze now").click()
+    assert asking.wait(PATIENCE) == 10
+    assert read(host) == UNAVAILABLE  # the relay's word alone
+    page = alice.open("/clients/host/db-1")
+    page.get_by_role("button", name="Lift a freeze").click()
+    expect(page.get_by_text("1 freeze was lifted")).to_be_visible()
+    assert released(host, "prod/db", alice) == b"value"
+
+
+def test_an_agent_is_invited_with_its_host_and_refused_without(console: Console) -> None:
+    alice = console.found()
+    page = alice.open("/clients?invite=")
+    page.get_by_role("radio", name="An agent").check()
+    page.get_by_label("Name", exact=True).fill("claude")
+    page.get_by_label("What it may ask for").fill("dev/**")
+    page.get_by_role("button", name="Make the command").click()
+    expect(page.get_by_role("alert")).to_contain_text("host's name is not an id")
+    page.get_by_label("Host it lives on").fill("db-1")
+    page.get_by_role("button", name="Make the command").click()
+    expect(page.get_by_role("heading", name="Invite for agent/claude")).to_be_visible()
+    alice.axe()
+    page.get_by_role("button", name="Cancel this invite").click()
+    expect(page.get_by_text("The invite is cancelled")).to_be_visible()

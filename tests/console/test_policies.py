@@ -1,0 +1,92 @@
+"""The screen of policies: what is signed there is in force at the next seal, and the page says before whom it concerns."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.console.browser import Console
+from tests.console.inviting import client, enrol, policy, released, seal
+
+
+def test_a_policy_is_made_changed_and_in_force_at_the_next_seal(console: Console) -> None:
+    alice = console.found()
+    enrol(console, alice, "bob", "approver")
+    page = alice.open("/policies")
+    expect(page.get_by_text("No policies yet")).to_be_visible()
+    alice.axe()
+    page.get_by_role("link", name="New policy").first.click()
+    page.get_by_label("Name", exact=True).fill("prod")
+    page.get_by_label("Which secrets").fill("prod/**")
+    page.get_by_role("checkbox", name="alice", exact=True).check()
+    expect(page.get_by_text("One person alone can open these")).to_be_visible()
+    expect(page.get_by_text("It governs no secret that exists yet")).to_be_visible()
+    expect(page.get_by_text("Any 2 of the 3 recovery keys open it too")).to_be_visible()
+    page.get_by_role("radio", name="Ask every time").check()
+    page.get_by_text("All terms").click()
+    expect(page.get_by_label("Kind of device that may approve")).to_have_value("synced")
+    expect(page.get_by_label("How long a yes lasts")).to_have_value("0s")
+    alice.axe()
+    page.get_by_role("button", name="Sign with your passkey").click()
+    expect(page.get_by_text("Policy prod is in force")).to_be_visible()
+    host = client(console, alice, "db-1", "prod/**")
+    host.start_daemon()
+    seal(alice, "prod/db", "value")
+
+    # Two people from now on: every one of them is needed, and what is sealed already waits for a new seal.
+    page = alice.open("/policies/prod")
+    page.get_by_role("checkbox", name="bob", exact=True).check()
+    page.get_by_role("radio", name="Two people").check()
+    expect(page.get_by_text("Every one of them is needed")).to_be_visible()
+    expect(page.get_by_text("bob can approve what is sealed from now on")).to_be_visible()
+    expect(page.get_by_text("1 secret is not released at all until sealed again")).to_be_visible()
+    alice.axe()
+    page.get_by_role("button", name="Sign with your passkey").click()
+    expect(page.get_by_text("Policy prod is in force")).to_be_visible()
+    assert host.run("read", "-n", "sv://prod/db").code != 0
+    page = alice.open("/policies")
+    page.get_by_role("link", name="Look at them").click()
+    alice.axe()
+    page.get_by_role("button", name="Seal again", exact=True).click()
+    expect(page.get_by_text("1 secret is sealed again")).to_be_visible()
+    asking = host.spawn("read", "-n", "sv://prod/db")
+    from tests.console.inviting import approve
+
+    approve(alice, "prod/db")
+    approve(console.people["bob"], "prod/db")
+    out, errors = asking.communicate(timeout=60)
+    assert out == b"value", errors.decode()
+
+
+def test_what_would_be_refused_is_said_in_the_place_of_the_button(console: Console) -> None:
+    alice = console.found()
+    policy(alice, "prod", "prod/**", ("alice",))
+    page = alice.open("/policies?new=")
+    page.get_by_label("Name", exact=True).fill("other")
+    page.get_by_label("Which secrets").fill("prod/**")
+    page.get_by_role("checkbox", name="alice", exact=True).check()
+    expect(page.get_by_role("alert")).to_contain_text("Policy prod matches prod/** already")
+    page.get_by_label("Which secrets").fill("Prod")
+    expect(page.get_by_role("alert")).to_contain_text("Prod is not a path or pattern")
+    page.get_by_label("Which secrets").fill("prod/db/**")
+    page.get_by_role("radio", name="Two people").check()
+    expect(page.get_by_role("alert")).to_contain_text("A threshold of 2 does not fit 1 person")
+    page.get_by_role("radio", name="15 minutes After").check()
+    page.get_by_text("All terms").click()
+    page.get_by_label("How long a yes lasts").fill("9h")
+    expect(page.get_by_role("alert")).to_contain_text("A window is at most 8 hours")
+    page.get_by_label("How long a yes lasts").fill("soon")
+    expect(page.get_by_text("Write a number and s, m or h")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign with your passkey")).to_have_count(0)
+    alice.axe()
+
+
+def test_somebody_who_is_no_administrator_looks_and_changes_nothing(console: Console) -> None:
+    alice = console.found()
+    policy(alice, "prod", "prod/**", ("alice",))
+    bob = enrol(console, alice, "bob", "approver", phone=True)
+    for path in ("/policies", "/policies/prod", "/clients", "/people"):
+        page = bob.open(path)
+        expect(page.get_by_text("You can look. Changes are signed by an administrator").first).to_be_visible()
+        bob.axe()
+    expect(bob.open("/policies/prod").get_by_role("button", name="Sign with your passkey")).to_have_count(0)
+    expect(bob.open("/people?invite=").get_by_role("button", name="Make the link")).to_have_count(0)
