@@ -1,5 +1,5 @@
-"""Real browsers before a real relay: Chromium over TLS, the relay's CA in the browser's own store, a real host name, and a virtual
-authenticator with PRF for each person.
+"""Real browsers before a real relay: Chromium over TLS, the relay's CA in the browser's own store, a real host name, and a
+virtual authenticator with PRF for each person.
 
     console.create()                                  # the organisation, by the command line: alice is its administrator
     bob = console.page("bob", "approver")             # a signed-in page: invited, joined and confirmed by five words
@@ -7,9 +7,9 @@ authenticator with PRF for each person.
     host = console.host()                             # a machine with a daemon, and a policy for prod/**
     asking = host.spawn("read", "sv://prod/db")       # it waits for a person
 
-Each `Tab` is a context of its own: its own storage, its own authenticator. Nothing sleeps: `expect` waits for what must come. At the end
-of a test every tab is asked for errors, refused content policies and failed scripts: there must be none (`tab.expected` names what a
-test provokes).
+Each `Tab` is a context of its own: its own storage, its own authenticator. Nothing sleeps: `expect` waits for what must come. At
+the end of a test every tab is asked for errors, refused content policies and failed scripts: there must be none (`tab.expected`
+names what a test provokes).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", f"--host-resolver-rules=MAP *.corp.internal 127.0.0.1"]
+             "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP *.corp.internal 127.0.0.1"]
 AUTHENTICATOR = {
     "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
     "isUserVerified": True, "automaticPresenceSimulation": True, "hasPrf": True, "defaultBackupEligibility": True,
@@ -78,7 +78,7 @@ class Tab:
         self.authenticator = self._add(options)
 
     def verify(self, works: bool) -> None:
-        """Whether user verification succeeds from now on. A refusal uses up the retries: use an authenticator of its own for it."""
+        """Whether user verification succeeds from now on. A refusal uses up the retries: give it an authenticator of its own."""
         self.cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self.authenticator, "isUserVerified": works})
 
     def presence(self, works: bool) -> None:
@@ -108,7 +108,8 @@ class Tab:
             rules = {name: {"enabled": False} for name in without}
             tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
             found = self.page.evaluate("options => axe.run(document, options)", {"rules": rules, "runOnly": tags})
-            shown = [f"{one['id']} ({scheme}): {one['help']}: {[node['html'][:160] for node in one['nodes']]}" for one in found["violations"]]
+            shown = [f"{one['id']} ({scheme}): {one['help']}: {[node['html'][:160] for node in one['nodes']]}"
+                     for one in found["violations"]]
             assert not shown, "\n".join(shown)
         self.page.emulate_media(color_scheme="light")
 
@@ -129,7 +130,8 @@ class Console:
 
     # ---- browsers ----------------------------------------------------------------------------------------------------------
 
-    def tab(self, *, phone: bool = False, scheme: str = "light", context: dict[str, Any] | None = None, **authenticator: Any) -> Tab:
+    def tab(self, *, phone: bool = False, scheme: str = "light", context: dict[str, Any] | None = None,
+            **authenticator: Any) -> Tab:
         """A fresh browser context that knows nothing. `authenticator`: options of the virtual authenticator."""
         made = self.browser.new_context(
             viewport=PHONE if phone else DESK, color_scheme=scheme, locale="en-GB", has_touch=phone,  # type: ignore[arg-type]
@@ -201,7 +203,7 @@ class Console:
             asked = one.locator("label").inner_text()
             key, _, number = asked.rpartition(": group ")
             one.locator("input").fill(kit[key][int(number) - 1])
-        page.get_by_role("button", name="That is right. Go on").click()
+        page.get_by_role("button", name="Compare and go on").click()
 
     # ---- command lines -----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Browsers for the tests of the console: Debian's Chromium, one process for each relay, since each relay has its own authority."""
+"""Browsers for the tests of the console: Debian's Chromium, a process for each relay, since each relay has its own authority."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def records(page: Page) -> str:
       const open = indexedDB.open("stillvault");
       const db = await new Promise((resolve) => { open.onsuccess = () => resolve(open.result); });
       const store = db.transaction("records").objectStore("records");
-      const all = await new Promise((resolve) => { const asked = store.getAll(); asked.onsuccess = () => resolve(asked.result); });
+      const asked = store.getAll();
+      const all = await new Promise((resolve) => { asked.onsuccess = () => resolve(asked.result); });
       db.close();
       return JSON.stringify([all, { ...localStorage }, { ...sessionStorage }, history.state]);
     }"""))
@@ -115,7 +116,7 @@ def test_what_is_not_on_the_paper_goes_no_further(console: Console) -> None:
     page.get_by_role("button", name="I have it on paper").click()
     for box in page.locator(".form input").all():
         box.fill("AAAAAA")
-    page.get_by_role("button", name="That is right. Go on").click()
+    page.get_by_role("button", name="Compare and go on").click()
     expect(page.get_by_text("That is not what the kit says. Look again.")).to_have_count(2)
     tab.axe()
     page.get_by_role("button", name="Show the kit again").click()
@@ -124,7 +125,8 @@ def test_what_is_not_on_the_paper_goes_no_further(console: Console) -> None:
     console.answer(page, kit)
     # The link is over meanwhile: a new one goes on where we were, with what was signed.
     over = {"type": "", "title": "", "status": 401, "code": "sign-in", "detail": "A valid bearer is needed"}
-    page.route("**/v1/setup", lambda route: route.fulfill(status=401, content_type="application/problem+json", body=json.dumps(over)), times=1)
+    said = {"status": 401, "content_type": "application/problem+json", "body": json.dumps(over)}
+    page.route("**/v1/setup", lambda route: route.fulfill(**said), times=1)
     fresh = console.setup_url()
     page.get_by_role("button", name="Sign and create the organisation").click()
     page.get_by_label("A new setup link").fill(fresh)

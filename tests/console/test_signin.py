@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
+import os
 import shutil
 from typing import Any
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.console.browser import ARGUMENTS, CHROMIUM, DESK, NAME, PATIENCE, Console, Tab
 
@@ -18,11 +20,25 @@ window.asked = [];
 const plain = (value) => value instanceof ArrayBuffer || ArrayBuffer.isView(value)
   ? [...new Uint8Array(value.buffer ?? value, value.byteOffset ?? 0, value.byteLength)]
   : Array.isArray(value) ? value.map(plain)
-  : value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plain(part)])) : value;
+  : value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plain(part)]))
+  : value;
 for (const name of ["create", "get"]) {
   const real = navigator.credentials[name].bind(navigator.credentials);
   navigator.credentials[name] = (options) => { window.asked.push([name, plain(options.publicKey)]); return real(options); };
 }
+"""
+
+
+# A relay that answers with options of its own, wherever a careless page might take some.
+TAMPER = """
+const evil = {rpId: "corp.internal", rp_id: "corp.internal", userVerification: "discouraged", user_verification: "discouraged",
+              salt: "AAAA", extensions: {prf: {eval: {first: "AAAA"}}}, challenge: "AAAA", allowCredentials: [], timeout: 1};
+const real = window.fetch.bind(window);
+window.fetch = async (path, options) => {
+  const answer = await real(path, options);
+  if (!answer.ok || !/environment|login|invite|session$|enrol/.test(String(path))) return answer;
+  return Response.json({...evil, ...await answer.json()}, {status: answer.status});
+};
 """
 
 
@@ -107,8 +123,7 @@ def test_sessions_are_listed_and_end_everywhere(console: Console) -> None:
     bob = console.page("bob", "approver")
     other = console.tab()
     copy_passkey(bob, other)
-    other.sign_in("/help")
-    expect(other.page.get_by_role("heading", level=1)).to_be_visible()
+    other.sign_in()
     bob.open("/settings")
     rows = bob.page.get_by_role("list", name="Sessions").get_by_role("listitem")
     expect(rows).to_have_count(2)
@@ -147,20 +162,7 @@ def test_options_of_a_ceremony_are_the_consoles_own(console: Console) -> None:  
     console.create()
     tab = console.tab()
     tab.page.add_init_script(LISTEN)
-    evil = {"rpId": "corp.internal", "rp_id": "corp.internal", "userVerification": "discouraged", "user_verification": "discouraged",
-            "salt": "AAAA", "extensions": {"prf": {"eval": {"first": "AAAA"}}}, "challenge": "AAAA", "allowCredentials": []}
-
-    def tamper(route: Route) -> None:
-        answer = route.fetch()
-        if not answer.ok:
-            route.fulfill(response=answer)
-            return
-        body = answer.json()
-        body.update({name: value for name, value in evil.items() if name not in body})
-        route.fulfill(response=answer, json=body)
-
-    for path in ("**/v1/environment", "**/v1/login/**", "**/v1/invite", "**/v1/session", "**/v1/enrol?**"):
-        tab.page.route(path, tamper)
+    tab.page.add_init_script(TAMPER)
     console.page("bob", "approver", tab=tab)
     org = json.loads(base64.urlsafe_b64decode(tab.page.evaluate(
         "fetch('/v1/trust').then(a => a.json()).then(t => t.roster.payload)") + "=="))["org"]
@@ -171,7 +173,8 @@ def test_options_of_a_ceremony_are_the_consoles_own(console: Console) -> None:  
         assert options["extensions"]["prf"]["eval"]["first"] == salt
         if name == "create":
             assert options["rp"]["id"] == NAME
-            assert options["authenticatorSelection"]["userVerification"] == options["authenticatorSelection"]["residentKey"] == "required"
+            wanted = options["authenticatorSelection"]
+            assert (wanted["userVerification"], wanted["residentKey"]) == ("required", "required")
         else:
             assert (options["rpId"], options["userVerification"], len(options["challenge"])) == (NAME, "required", 32)
             assert options["allowCredentials"]
@@ -183,10 +186,9 @@ def test_a_copied_profile_opens_nothing(console: Console) -> None:  # D1
     home = console.world.root / "browser"
 
     def start(name: str) -> Tab:
-        import os
         context = chromium.launch_persistent_context(
-            console.world.root / name, executable_path=CHROMIUM, args=ARGUMENTS, env={**os.environ, "HOME": str(home)}, viewport=DESK,  # type: ignore[arg-type]
-            locale="en-GB")
+            console.world.root / name, executable_path=CHROMIUM, args=ARGUMENTS, env={**os.environ, "HOME": str(home)},
+            viewport=DESK, locale="en-GB")  # type: ignore[arg-type]
         context.set_default_timeout(PATIENCE)
         return Tab(console, context, {})
 
@@ -216,9 +218,10 @@ def test_a_copied_profile_opens_nothing(console: Console) -> None:  # D1
     asking = host.spawn("read", "sv://prod/db", "-n")
     page = thief.open("/")
     # The session may have come along with the profile: what waits is seen, and cannot be approved.
-    expect(page.get_by_role("navigation", name="Main").or_(page.get_by_role("button", name="Sign in with a passkey"))).to_be_visible()
-    if page.get_by_role("button", name="Sign in with a passkey").is_visible():
-        page.get_by_role("button", name="Sign in with a passkey").click()
+    sign_in = page.get_by_role("button", name="Sign in with a passkey")
+    expect(page.get_by_role("navigation", name="Main").or_(sign_in)).to_be_visible()
+    if sign_in.is_visible():
+        sign_in.click()
         expect(page.get_by_text("The passkey gave no answer")).to_be_visible()
     else:
         page.get_by_role("button", name="Approve").first.click()
@@ -237,8 +240,9 @@ def test_offline_the_console_says_so(console: Console) -> None:
     page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
     page.reload()
     page.wait_for_function("navigator.serviceWorker.controller !== null")
-    for name in ("manifest.webmanifest", "icon-192.png", "icon-512.png", "icon-maskable-512.png", "apple-touch-icon.png", "icon.svg"):
-        assert page.request.get(f"{console.world.url}/{name}", ignore_https_errors=True).ok
+    icons = ("icon-192.png", "icon-512.png", "icon-maskable-512.png", "apple-touch-icon.png", "icon.svg")
+    for name in ("manifest.webmanifest", *icons):
+        assert page.evaluate("name => fetch(`/${name}`).then(answer => answer.ok)", name), name
     console.world.stop_relay()
     page.reload()
     expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
@@ -250,8 +254,6 @@ def test_offline_the_console_says_so(console: Console) -> None:
 
 def test_first_load_is_small(console: Console) -> None:
     """Under 100 kB of script, as the wire would carry it compressed, until somebody can sign in."""
-    import gzip
-
     console.create()
     tab = console.tab()
     bodies: dict[str, bytes] = {}

@@ -85,7 +85,7 @@ export const setup = {
     group: (key: string, number: number) => `${key}: group ${number}`,
     groupBad: "That is not what the kit says. Look again.",
     back: "Show the kit again",
-    checked: "That is right. Go on",
+    checked: "Compare and go on",
   },
   sign: {
     title: "Sign and create",

@@ -59,7 +59,7 @@ function stepName(step: Step): string {
 
 function Frame({ step, children }: { step?: Step; children: preact.ComponentChildren }) {
   return (
-    <Page title={texts.title} lead={texts.lead}>
+    <Page title={texts.title} lead={step === undefined || step === "checks" ? texts.lead : undefined}>
       {step && step !== "done" ? <p class="step small">{stepName(step)}</p> : null}
       {children}
       {step === "checks" || step === undefined ? (
