@@ -7,7 +7,7 @@ DIR ?= tests/vectors
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build console wheel test check fmt vectors demo run bench fuzz e2e attack faults clean
+.PHONY: help setup build console wheel test check fmt vectors demo run bench fuzz e2e screenshots attack faults clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ e2e: build ## real processes: the command line, the daemon, the front
 attack: build ## the hostile relay: its rows one by one, then every leaf of recorded flows, changed (about 20 minutes)
 	$(VENV)/python -m pytest tests/hostile tests/blindness -s
 	rm -f target/attack.log && $(VENV)/python -m tests.hostile
+
+screenshots: build ## each screen of the console at phone and desktop size, into docs/guides/console/
+	$(VENV)/python -m tests.console.shots
 
 faults: build ## kills under load, a full disk, a wrong clock
 	$(VENV)/python -m pytest tests/faults -s
