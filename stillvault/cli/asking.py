@@ -10,6 +10,7 @@ from stillvault.cli.base import Verb, emit, home, table
 from stillvault.protocol.errors import Failed, Usage
 
 NAME = re.compile(r"[0-9a-f]{12}|[A-Za-z0-9_-]{16,64}")
+FIELD = re.compile(r"#[A-Za-z0-9_.-]{1,100}")
 
 
 @click.command(cls=Verb)
@@ -40,9 +41,11 @@ def requests(mine: bool) -> None:
 @click.command(cls=Verb)
 @click.argument("name", metavar="ID")
 def cancel(name: str) -> None:
-    """Withdraw a pending request of your own, by its card or request id."""
+    """Withdraw a pending request of your own, by its card, its request id or its handle."""
     from stillvault.cli.socket import ask
 
+    if name.startswith("h-"):
+        name = FIELD.sub("", name)  # as `read --detach` wrote it
     if not NAME.fullmatch(name):
         raise Usage("request", "this is no id of a request", "see `stillvault requests --mine`", "ID")
     answer = ask("cancel", id=name)

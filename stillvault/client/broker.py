@@ -11,19 +11,22 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from stillvault.client import flow, frames
+from stillvault.client import flow, frames, overview
+from stillvault.client.agents import Agents
 from stillvault.client.flow import Client
+from stillvault.client.handles import LIFE, MARK, Handles
 from stillvault.client.leasebook import LeaseBook
 from stillvault.client.listener import Connection
-from stillvault.client.peer import Identity, Process
+from stillvault.client.peer import Identity
 from stillvault.client.pending import Pending, Visit, pending_event
 from stillvault.client.pipes import check_pipe
+from stillvault.client.process import Process
 from stillvault.client.requester import Requester
 from stillvault.client.standing import Standing
 from stillvault.crypto.leases import is_interpreter
@@ -38,6 +41,7 @@ Found = Hit | Pending
 
 log = logging.getLogger("stillvault.daemon")
 
+TAKEN_BACK = "its release was taken back"
 MAX_VISITS_PER_UID = 200  # waiting calls of one account
 
 
@@ -45,13 +49,15 @@ class Broker:
     """Serves the verbs of the socket."""
 
     def __init__(self, standing: Standing, requester: Requester, book: LeaseBook, *, host: str, system: bool,
-                 exact: bool = True) -> None:
+                 exact: bool = True, agents: Agents | None = None) -> None:
         self._standing = standing
         self._requester = requester
         self._book = book
         self._host = host
         self._system = system
         self._exact = exact
+        self._agents = agents
+        self._handles = Handles(self, time.time)
         self._visits: dict[int, int] = {}
 
     def serve(self, connection: Connection, call: frames.Call, fds: list[int]) -> Coroutine[Any, Any, None] | None:
@@ -61,17 +67,27 @@ class Broker:
             if self._from_leases(connection, call, fds):
                 return None
             return self._get(connection, call, fds)
+        if isinstance(call, frames.Ask):
+            flow.check_question(call)
+            return self._handles.ask(connection, call)
         match call:
+            case frames.State():
+                return self._handles.state(connection, call)
+            case frames.Take():
+                return self._handles.take(connection, call, fds)
+            case frames.Plan():
+                return self._plan(connection, call)
             case frames.Ping():
                 connection.send({"event": "pong"})
             case frames.Leases():
                 connection.send({"event": "leases", "leases": self._book.listed(own(connection))})
             case frames.Purge():
                 uid, path = own(connection), call.path
-                count = self._book.end(lambda lease: uid in (None, lease.uid) and path in (msgspec.UNSET, lease.path))
+                count = self._book.end(lambda lease: uid in (None, lease.uid) and path in (msgspec.UNSET, lease.path),
+                                       "its lease was purged")
                 connection.send({"event": "purged", "count": count})
             case frames.Requests():
-                connection.send({"event": "requests", "requests": self._listed(own(connection))})
+                connection.send({"event": "requests", "requests": overview.listed(self._requester.all(), own(connection))})
             case frames.Cancel():
                 connection.send({"event": "cancelled", "count": self._cancel(own(connection), call.id)})
             case frames.WhoAmI():
@@ -82,8 +98,9 @@ class Broker:
 
     def _from_leases(self, connection: Connection, call: frames.Get, fds: list[int]) -> bool:
         """Serves a `get` for which every value has a live lease. False where one has none."""
-        scopes = {self._route(path, call)[1].scope for path in call.refs}
-        identity = connection.known_identity(place=not scopes <= {"process", "exe"})
+        place = self._agents is not None and bool(self._agents.table().entries)
+        place = place or not {self._route(path, call, None)[1].scope for path in call.refs} <= {"process", "exe"}
+        identity = connection.known_identity(place=place)
         if identity is None:
             return False
         found: list[Found] = []
@@ -94,18 +111,19 @@ class Broker:
             found.append(hit)
         for fd in fds:
             check_pipe(fd, early=False)
-        self._deliver(connection, call, identity, fds, found)
+        self._deliver(connection, call.refs, identity, fds, found)
         return True
 
-    def _find(self, path: str, call: frames.Get, identity: Identity) -> Hit | None:
-        client, policy = self._route(path, call)
+    def _find(self, path: str, call: frames.Question, identity: Identity) -> Hit | None:
+        client, policy = self._route(path, call, identity)
         scope = self._scope(identity, policy.scope)
         number = self._book.find(client, path, scope)
         return None if number is None else (number, scope)
 
-    def _route(self, path: str, call: frames.Get) -> tuple[Client, Policy]:
+    def _route(self, path: str, call: frames.Question, identity: Identity | None) -> tuple[Client, Policy]:
+        agent = identity.agent.client if identity is not None and identity.agent is not None else ""
         try:
-            return self._standing.route(path, "" if call.client is msgspec.UNSET else call.client)
+            return self._standing.route(path, "" if call.client is msgspec.UNSET else call.client, agent)
         except Forbidden:
             # Without a newer roster than that, what keeps us from one is the reason to be told.
             if (reason := self._requester.turned_away()) is not None:
@@ -120,25 +138,25 @@ class Broker:
         uid = connection.uid
         if self._visits.get(uid, 0) >= MAX_VISITS_PER_UID:
             raise Failed("too-many", "too many calls of this account wait already", "wait for some of them")
-        visit = Visit(connection=connection, call=call, identity=identity, ends=fds)
+        visit = Visit(call=call, identity=identity, tell=connection.send, ends=fds)
         self._visits[uid] = self._visits.get(uid, 0) + 1
         try:
-            for fd in fds:
-                check_pipe(fd)
+            self.check_pipes(fds)
             end = None if call.wait is msgspec.UNSET else asyncio.get_running_loop().time() + call.wait
             async with asyncio.timeout_at(end):
-                while not self._complete(visit):
+                while (found := self._gather(visit)) is None:
                     await self._wait(visit)
+                self._deliver(connection, call.refs, identity, fds, found)
         except TimeoutError:
             raise Expired("expired", "nobody answered in the time that the caller waits", "ask again, or wait longer") from None
         finally:
-            self._leave(visit)
+            self.leave(visit)
             self._visits[uid] -= 1
             if not self._visits[uid]:
                 del self._visits[uid]
 
-    def _complete(self, visit: Visit) -> bool:
-        """Delivers everything if everything is there; else sees to it that what is missing is asked for."""
+    def _gather(self, visit: Visit) -> list[Found] | None:
+        """Everything, if everything is there; else sees to it that what is missing is asked for."""
         found: list[Found] = []
         missing = []
         for path in visit.call.refs:
@@ -150,16 +168,15 @@ class Broker:
             else:
                 missing.append(path)
         if not missing:
-            self._deliver(visit.connection, visit.call, visit.identity, visit.ends, found)
-            return True
+            return found
         self._ask(visit, [path for path in missing if path not in visit.waits and path not in visit.behind])
-        return False
+        return None
 
     def _ask(self, visit: Visit, paths: list[str]) -> None:
         """Joins, queues or raises, for each path that is neither leased nor waited for."""
         fresh: dict[str, list[tuple[str, Client, Policy, tuple[str, bytes]]]] = {}
         for path in paths:
-            client, policy = self._route(path, visit.call)
+            client, policy = self._route(path, visit.call, visit.identity)
             scope = self._scope(visit.identity, policy.scope)
             seen = flow.observed(visit.identity, client, self._host, system=self._system)
             waiting = self._requester.waiting(flow.pending_key(client, path, seen))
@@ -174,8 +191,9 @@ class Broker:
         for wanted in fresh.values():
             client = wanted[0][1]
             seen = flow.observed(visit.identity, client, self._host, system=self._system)
+            why = {path: self._book.why(client, path, visit.identity.uid) for path, *_ in wanted}
             for pending in self._requester.raise_card(client, [(path, policy, scope) for path, _, policy, scope in wanted],
-                                                      seen, visit.call):
+                                                      seen, visit.call, why):
                 visit.waits[pending.path] = pending
                 pending.visits.append(visit)
 
@@ -204,9 +222,10 @@ class Broker:
         event = pending_event(visit)
         if event is not None and event != visit.shown:
             visit.shown = event
-            visit.connection.send(event)
+            visit.tell(event)
 
-    def _leave(self, visit: Visit) -> None:
+    def leave(self, visit: Visit) -> None:
+        """A visit waits no more: what nobody else waits for is withdrawn."""
         close(visit.ends)
         for pending in [*visit.waits.values(), *visit.behind.values()]:
             if visit in pending.visits:
@@ -216,9 +235,62 @@ class Broker:
             elif not pending.finished:
                 pending.ring()
 
+    # ---- handles -------------------------------------------------------------------------------------------------------
+
+    async def follow(self, visit: Visit, ready: Callable[[], None]) -> None:
+        """Asks for a handle, says when all is there, and goes on until one of its requests ends with an error. Never returns.
+
+        What was there and is gone (a lease that ended) is not asked for again: nobody may be there to know of it.
+        """
+        while self._gather(visit) is None:
+            await self._wait(visit)
+        while True:
+            ready()
+            async with asyncio.timeout(None if visit.waits else LIFE):
+                await visit.bell.wait()
+            visit.bell.clear()
+            for path, pending in list(visit.waits.items()):
+                if pending.finished and pending.error is not None:
+                    raise pending.error
+                if pending.finished:
+                    del visit.waits[path]
+
+    def hand_over(self, connection: Connection, visit: Visit, identity: Identity, fds: list[int]) -> None:
+        """Delivers what a handle stands for to a caller of its task, or raises. Nothing in here waits."""
+        found: list[Found] = []
+        for path in visit.call.refs:
+            pending = visit.waits.get(path)
+            if pending is not None and visit.taken(path) is not None:
+                self._check_taker(pending, identity)
+                found.append(pending)
+            elif (hit := self._find(path, visit.call, identity)) is not None:
+                found.append(hit)
+            else:
+                raise Expired("lease-ended", f"no lease of {path} serves this caller any more", "ask again")
+        self._deliver(connection, visit.call.refs, identity, fds, found)
+
+    def _check_taker(self, pending: Pending, identity: Identity) -> None:
+        """A person decided about one program: the lease to come covers the taker, or a card would show the same of it."""
+        agent = identity.agent.client if identity.agent is not None else ""
+        seen = flow.observed(identity, pending.client, self._host, system=self._system)
+        same = pending.scope == self._scope(identity, pending.policy.scope) or pending.key == flow.pending_key(
+            pending.client, pending.path, seen)
+        if not same or not flow.may_use(pending.client.subject, agent):
+            raise Forbidden("handle-other", f"{pending.path} was asked for by another program than the one that takes it",
+                            "take it the way it was asked for, or ask anew")
+
+    def check_pipes(self, fds: list[int]) -> None:
+        """Raises `Usage` where a pipe cannot take a value."""
+        for fd in fds:
+            check_pipe(fd)
+
+    def close(self) -> None:
+        """The daemon ends: handles are withdrawn."""
+        self._handles.close()
+
     # ---- delivery ------------------------------------------------------------------------------------------------------
 
-    def _deliver(self, connection: Connection, call: frames.Get, identity: Identity, ends: list[int],
+    def _deliver(self, connection: Connection, refs: list[str], identity: Identity, ends: list[int],
                  found: list[Found]) -> None:
         """Writes every value, or stops at the first that cannot be written. Nothing in here waits."""
         now = int(time.time())
@@ -226,7 +298,7 @@ class Broker:
         connection.caller.check()
         values, releases = [], []
         try:
-            for path, end, one in zip(call.refs, ends, found, strict=True):
+            for path, end, one in zip(refs, ends, found, strict=True):
                 if isinstance(one, Pending):
                     values.append(self._write_release(path, end, one))
                     releases.append(one)
@@ -276,32 +348,27 @@ class Broker:
     async def _whoami(self, connection: Connection) -> None:
         one = await connection.identity()
         self._standing.rescan()
-        event: dict[str, Any] = {
-            "event": "whoami", "uid": one.uid, "user": one.user, "exe": one.exe.path, "exe_sha256": one.exe.sha256,
-            "chain": [{"exe": up.exe, "exe_sha256": up.exe_sha256} for up in one.chain], "front": connection.caller.fronted,
-            "grade": "system" if self._system else "user", "why": self._standing.why(system=self._system, exact=self._exact),
-            "clients": [{"subject": client.subject, "host": client.host, "scopes": list(client.scopes)}
-                        for client in self._standing.clients],
-        }
-        if one.unit:
-            event["unit"] = one.unit
-        if one.container:
-            event["container"] = one.container
-        connection.send(event)
+        connection.send(overview.whoami(one, self._standing, self._agents, fronted=connection.caller.fronted, system=self._system,
+                                        exact=self._exact))
 
-    def _listed(self, uid: int | None) -> list[dict[str, Any]]:
-        cards: dict[str, list[Pending]] = {}
-        for pending in self._requester.all():
-            if uid in (None, pending.request.observed.uid):
-                cards.setdefault(card_id(pending.request), []).append(pending)
-        shown = []
-        for card, requests in cards.items():
-            first = min(requests, key=lambda one: one.path)
-            shown.append({"id": card, "paths": sorted(one.path for one in requests), "state": "pending",
-                          "expires": first.request.expires, "code": self._requester.code(first)})
-        return shown
+    async def _plan(self, connection: Connection, call: frames.Plan) -> None:
+        identity = await connection.identity()
+        question = frames.Question(refs=call.refs, client=call.client)
+        flow.check_question(question)
+        refs = []
+        for path in call.refs:
+            try:
+                client, policy = self._route(path, question, identity)
+                self._standing.check_open(client, path, policy, int(time.time()))
+                leased = self._book.find(client, path, self._scope(identity, policy.scope)) is not None
+                refs.append(overview.planned(path, client, policy, leased=leased))
+            except StillvaultError as error:
+                refs.append(overview.refused(path, error))
+        connection.send({"event": "plan", "refs": refs})
 
     def _cancel(self, uid: int | None, name: str) -> int:
+        if name.startswith(MARK):
+            return self._handles.cancel(uid, name)
         chosen = [one for one in self._requester.all()
                   if uid in (None, one.request.observed.uid) and name in (card_id(one.request), one.request.id)]
         for pending in chosen:
@@ -331,11 +398,11 @@ class Broker:
     def _purge(self, subject: str, event: Event) -> None:
         requests = set(oids(event))
         if requests:
-            count = self._book.end(lambda lease: lease.request in requests)
+            count = self._book.end(lambda lease: lease.request in requests, TAKEN_BACK)
         elif event.path:
-            count = self._book.end(lambda lease: lease.client.subject == subject and lease.path == event.path)
+            count = self._book.end(lambda lease: lease.client.subject == subject and lease.path == event.path, TAKEN_BACK)
         else:
-            count = self._book.end(lambda lease: lease.client.subject == subject)
+            count = self._book.end(lambda lease: lease.client.subject == subject, TAKEN_BACK)
         log.info("purge order for %s: %d leases ended", subject, count)
 
 
@@ -360,7 +427,7 @@ def bound_to(connection: Connection, scope: str) -> Process | None:
     caller = connection.caller
     if scope == "process":
         return caller.socket_process if caller.is_alone() else caller.process
-    return caller.leader if scope == "task" else None
+    return (caller.agent or caller.leader) if scope == "task" else None
 
 
 def unwritten(path: str, error: OSError) -> Failed:

@@ -25,6 +25,8 @@ from typing import ParamSpec
 import msgspec
 
 from stillvault.client import listener
+from stillvault.client.agentfile import FILE
+from stillvault.client.agents import Agents
 from stillvault.client.broker import Broker
 from stillvault.client.executable import Hasher
 from stillvault.client.identities import Identities
@@ -67,9 +69,11 @@ def installed_front() -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if native else None
 
 
-def main(home: Home | Path | str | None = None, system: bool = False, socket: str = "", json: bool = False) -> int:
+def main(home: Home | Path | str | None = None, system: bool = False, socket: str = "", json: bool = False,
+         identities: str = "") -> int:
     """Runs the daemon until it is told to end; returns 0. Raises an error of the tree where it cannot start.
 
+    `identities` names the file of agents; else it is `identities.toml` of the home, where there is one.
     The ready line is JSON either way; `json` asks for nothing more.
     """
     del json
@@ -86,7 +90,8 @@ def main(home: Home | Path | str | None = None, system: bool = False, socket: st
     most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     place = home if isinstance(home, Home) else Home(home)
-    daemon = partial(_run, place, system=system, socket=socket, exact=exact)
+    agents = Agents(Path(identities).absolute() if identities else place.path / FILE, required=bool(identities))
+    daemon = partial(_run, place, agents, system=system, socket=socket, exact=exact)
     try:
         import uvloop  # a daemon without it is slower, not weaker
     except ImportError:
@@ -96,7 +101,7 @@ def main(home: Home | Path | str | None = None, system: bool = False, socket: st
     return 0
 
 
-async def _run(home: Home, *, system: bool, socket: str, exact: bool) -> None:
+async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: bool) -> None:
     organisation, store = home.organisation(), TrustStore(home)
     identities = Identities(home, store.pin)
     identities.load()
@@ -110,19 +115,20 @@ async def _run(home: Home, *, system: bool, socket: str, exact: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, agents.reload)
     workers = Workers(WORKERS, "worker")
     book = LeaseBook()
     requester = Requester(standing, store, VersionMemory(home), workers)
     book.on_end = partial(requester.report_uses, book)
     broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact,
-                    exact=exact)
+                    exact=exact, agents=agents)
     links = Links(standing, requester, broker, book, store, Line(organisation.relay, home.ca()))
     door: listener.Listener | None = None
     try:
         links.start_new()
         await links.first_try(FIRST_TRY)
         door = listener.Listener(sock, broker.serve, Hasher(), Workers(HASHERS, "hasher"), system=system, exact=exact,
-                                 front=installed_front())
+                                 front=installed_front(), agents=agents)
         ready = {"v": 1, "event": "ready", "socket": str(path), "relay": links.state()}
         print(msgspec.json.encode(ready).decode(), flush=True)  # noqa: T201  the ready line is the daemon's one output
         housekeeping = loop.create_task(links.keep_house())
@@ -131,6 +137,7 @@ async def _run(home: Home, *, system: bool, socket: str, exact: bool) -> None:
     finally:
         if door is not None:
             door.close()
+            broker.close()
             await asyncio.sleep(0)  # cancelled calls withdraw their requests
             await asyncio.sleep(0)
         else:
@@ -185,6 +192,7 @@ class Links:
             self._standing.rescan()
             self._standing.look_again()
             self._requester.report_uses(self._book)
+
     def _in_loop(self, function: Callable[P, None]) -> Callable[P, None]:
         def later(*args: P.args, **named: P.kwargs) -> None:
             with suppress(RuntimeError):  # the loop has ended
@@ -208,7 +216,7 @@ class Links:
             self._standing.missing = error  # callers are told why there is no roster
 
     def _refused(self, subject: str) -> None:
-        ended = self._book.end(lambda lease: lease.client.subject == subject)
+        ended = self._book.end(lambda lease: lease.client.subject == subject, "the relay lets this client in no more")
         log.warning("the relay does not let %s sign in any more; %d leases ended", subject, ended)
 
     def _events(self, subject: str, events: Events) -> None:

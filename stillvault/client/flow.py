@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
-from stillvault.client.frames import Get
+from stillvault.client.frames import MAX_REFS, Get, Question
 from stillvault.client.peer import Identity
 from stillvault.crypto.public import b64encode, check_path, pattern_matches, sha256
 from stillvault.protocol.errors import Failed, Forbidden, NoApprover, StillvaultError, Unavailable, Usage
@@ -32,6 +32,7 @@ from stillvault.protocol.objects import Claimed, Observed, Pair, Policy, Request
 SUITE = "p256"
 MAX_WINDOW = 8 * 3600  # seconds: the ceiling of section 10
 MIN_TTL = 1  # seconds
+AGENT = "agent/"  # such a subject asks for the callers that identities.toml gives it, and for nobody else
 PERSON = "person/"  # such a subject raises nothing but a reseal, and never through the daemon
 
 
@@ -51,33 +52,61 @@ class Client:
 
 
 def check_call(call: Get, pipes: int) -> None:
-    """The form of a `get`: paths are canonical and distinct, each has its pipe, numbers are in range."""
-    if not call.refs or len(set(call.refs)) != len(call.refs):
-        raise Usage("refs", "a reference stands twice, or there is none", "name each path once", "refs")
+    """The form of a `get`: that of a question, and each path has its pipe."""
+    check_question(call)
+    check_pipes(call.refs, pipes)
+
+
+def check_pipes(refs: Sequence[str], pipes: int) -> None:
+    """Each value needs its pipe."""
+    if len(refs) != pipes:
+        raise Usage("descriptor", "there must be one pipe for each reference", "pass as many write ends as references")
+
+
+def check_question(call: Question) -> None:
+    """Paths are canonical and distinct, numbers are in range."""
+    if not call.refs or len(call.refs) > MAX_REFS or len(set(call.refs)) != len(call.refs):
+        raise Usage("refs", f"a reference stands twice, or there is none, or more than {MAX_REFS}", "name each path once", "refs")
     for path in call.refs:
         check_path(path)
-    if len(call.refs) != pipes:
-        raise Usage("descriptor", "there must be one pipe for each reference", "pass as many write ends as references")
     for name, least, most in (("ttl", MIN_TTL, 3600), ("wait", 0, 86400), ("window", 0, MAX_WINDOW), ("uses", 0, 2**31)):
         value = getattr(call, name)
         if value is not UNSET and not least <= value <= most:
             raise Usage(name, f"{name} must be from {least} to {most}", "", name)
 
 
-def choose(clients: Sequence[Client], path: str, wanted: str) -> Client:
+def may_use(subject: str, agent: str) -> bool:
+    """Whether a caller asks under this subject: an agent under its own alone, everybody else under those of the host."""
+    return subject == agent if agent else not subject.startswith((AGENT, PERSON))
+
+
+def agent_of(client: Client) -> str:
+    """What the callers of a client are by `identities.toml`: empty for those of the host."""
+    return client.subject if client.subject.startswith(AGENT) else ""
+
+
+def choose(clients: Sequence[Client], path: str, wanted: str, agent: str = "") -> Client:
     """The identity whose scopes cover the path: that of the longest pattern, then the first by subject. Raises `Forbidden`.
+
+    `agent` is what `identities.toml` says of the caller, empty for none; `wanted`, which the caller says, only narrows that down.
 
     The answer is the same for a path that does not exist: whoever is out of scope learns nothing.
     """
+    if wanted and not may_use(wanted, agent):
+        raise Forbidden("not-this-client", f"the caller does not ask as {wanted}: it is {agent or 'no agent of this host'}",
+                        "see `stillvault whoami`")
+    if agent and all(client.subject != agent for client in clients):
+        raise Forbidden("no-identity", f"the caller is {agent}, which has no certificate that stands here",
+                        f"an administrator invites it with `stillvault client invite {agent} --host NAME --scope PATTERN`")
     best: tuple[int, Client] | None = None
     for client in sorted(clients, key=lambda one: one.subject):
-        if client.subject.startswith(PERSON) or (wanted and client.subject != wanted):
+        if not may_use(client.subject, agent) or (wanted and client.subject != wanted):
             continue
         length = max((_specific(scope) for scope in client.scopes if pattern_matches(scope, path)), default=-1)
         if length >= 0 and (best is None or length > best[0]):
             best = (length, client)
     if best is None:
-        raise Forbidden("out-of-scope", f"no identity of this host may ask for {path}",
+        raise Forbidden("out-of-scope", f"{agent or 'no identity of this host'} may {'not ' if agent else ''}ask for {path}",
                         "an administrator grants scopes with `stillvault client invite SUBJECT --scope PATTERN`")
     return best[1]
 
@@ -109,9 +138,11 @@ def lease_key(identity: Identity, scope: str, *, interpreter: bool) -> tuple[str
 
     An interpreter says nothing about the program that it runs, so under `exe` it counts as `process`. A process without a living
     session leader, unit or container counts as itself, and so does a front that may be an orphan: never wider than what the
-    kernel vouches for.
+    kernel vouches for. A task is the process of the agent, where `identities.toml` names one, for the account that asks.
     """
     exe = (*identity.exe.key, identity.exe.sha256)
+    if scope == "task" and identity.task[0] == "agent":
+        return "task", _scope_id("task", *identity.task)
     if identity.alone:
         scope = "process"
     if scope == "task" and identity.leader is not None:
@@ -152,7 +183,7 @@ def observed(identity: Identity, client: Client, host: str, *, system: bool) -> 
     )
 
 
-def claimed(call: Get) -> Claimed:
+def claimed(call: Question) -> Claimed:
     """What the caller says of itself."""
     return Claimed(argv=call.argv, reason=call.reason)
 
@@ -166,7 +197,7 @@ class Terms:
     life: int
 
 
-def terms(call: Get, policies: Sequence[Policy]) -> Terms:
+def terms(call: Question, policies: Sequence[Policy]) -> Terms:
     """The terms of one card: its life is the shortest that a policy gives, or less where the caller waits less."""
     life = min(policy.ttl for policy in policies)
     for limit in (call.ttl, call.wait):

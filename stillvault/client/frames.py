@@ -5,7 +5,7 @@ duplicate keys, no hidden characters. Values never travel in a frame. For each v
 pipe (SCM_RIGHTS) along with its `get`, and the daemon writes the value there.
 
 1. The daemon says a nonce. 2. The caller's first frame repeats it and carries `v`. 3. One verb after the other; a `get` may be
-answered by several events. Closing the connection withdraws whatever waits on it.
+answered by several events. Closing the connection withdraws whatever waits on it, but not what a handle stands for (`ask`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Opening(Frame):
     nonce: str = ""
 
 
-class Get(Opening, tag_field="verb", tag="get", kw_only=True):
-    """Values by path. With it come as many write ends of pipes, in the order of `refs`. Times are seconds."""
+class Question(Opening, kw_only=True):
+    """What is asked of people. Times are seconds."""
 
     refs: list[str]
     argv: list[str] | UnsetType = UNSET  # claimed
@@ -48,7 +48,36 @@ class Get(Opening, tag_field="verb", tag="get", kw_only=True):
     wait: int | UnsetType = UNSET  # how long the caller waits, at most
     window: int | UnsetType = UNSET  # the lease that is asked for, at most
     uses: int | UnsetType = UNSET
-    client: str | UnsetType = UNSET  # which identity, where several could ask
+    client: str | UnsetType = UNSET  # which identity, of those under which this caller may ask
+
+
+class Get(Question, tag_field="verb", tag="get", kw_only=True):
+    """Values by path. With it come as many write ends of pipes, in the order of `refs`."""
+
+
+class Ask(Question, tag_field="verb", tag="ask", kw_only=True):
+    """The same question without waiting for its answer: a handle comes back."""
+
+
+class State(Opening, tag_field="verb", tag="state", kw_only=True):
+    """How it stands with a handle; waits at most so many seconds for it to be decided."""
+
+    handle: str
+    wait: int = 0
+
+
+class Take(Opening, tag_field="verb", tag="take", kw_only=True):
+    """The values of a handle, once. With it come as many write ends of pipes as the handle has references, in their order."""
+
+    handle: str
+    wait: int = 0
+
+
+class Plan(Opening, tag_field="verb", tag="plan", kw_only=True):
+    """What a `get` of these would ask of whom. Asks nobody."""
+
+    refs: list[str]
+    client: str | UnsetType = UNSET
 
 
 class Leases(Opening, tag_field="verb", tag="leases"):
@@ -70,7 +99,7 @@ class Requests(Opening, tag_field="verb", tag="requests"):
 
 
 class Cancel(Opening, tag_field="verb", tag="cancel", kw_only=True):
-    """Withdraws a request of the caller's account, by request id or card."""
+    """Withdraws a request of the caller's account, by request id, card or handle."""
 
     id: str
 
@@ -79,7 +108,7 @@ class Ping(Opening, tag_field="verb", tag="ping"):
     """Says that the daemon lives."""
 
 
-Call: TypeAlias = Get | Leases | Purge | WhoAmI | Requests | Cancel | Ping
+Call: TypeAlias = Get | Ask | State | Take | Plan | Leases | Purge | WhoAmI | Requests | Cancel | Ping
 
 _decoder: msgspec.json.Decoder[Call] = msgspec.json.Decoder(Call)
 
@@ -120,7 +149,12 @@ def pack(fields: dict[str, Any]) -> bytes:
 
 def error_event(error: StillvaultError) -> dict[str, Any]:
     """How an error of the tree reaches the caller. `check` names the check that refused. A relay's own words are made visible."""
-    event: dict[str, Any] = {"event": "error", "code": _ERROR_CODES.get(error.exit, error.code), "exit": error.exit,
+    return {"event": "error", **error_fields(error)}
+
+
+def error_fields(error: StillvaultError) -> dict[str, Any]:
+    """The same as a part of another event."""
+    event: dict[str, Any] = {"code": _ERROR_CODES.get(error.exit, error.code), "exit": error.exit,
                              "message": visible(error.message.encode("utf-8", "surrogateescape")),
                              "remedy": visible(error.remedy.encode("utf-8", "surrogateescape"))}
     if event["code"] != error.code or isinstance(error, Refused):

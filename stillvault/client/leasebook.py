@@ -12,18 +12,24 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from stillvault.client.flow import Client
-from stillvault.client.peer import Identity, Process
+from stillvault.client.peer import Identity
+from stillvault.client.process import Process
 from stillvault.crypto.leases import LeaseCache
 from stillvault.crypto.private import Opened
 from stillvault.crypto.public import b64encode, encode, pattern_matches
 from stillvault.protocol.errors import Refused
 from stillvault.protocol.objects import Pair, Roster
 
+MAX_REASONS = 1024  # ends of leases that are remembered, to say why people are asked again
+REASONS = {"window": "the window of its lease is over", "uses": "every use of its lease is spent",
+           "capacity": "its lease made room for others"}
+OTHERS = {"process": "process", "task": "task", "exe": "program", "unit": "unit or program"}
 SWEEP = 0.5  # seconds between looks at what has ended: a value is gone within a second of its window
 REPORT = 20.0  # seconds between use reports; section 10 allows 60
 
@@ -67,6 +73,7 @@ class LeaseBook:
         self._leases: dict[int, Lease] = {}
         self._uses: dict[bytes, Uses] = {}
         self._watched: dict[bytes, int] = {}  # scope id -> pidfd
+        self._reasons: OrderedDict[tuple[str, str, int], str] = OrderedDict()
         self.on_end: Callable[[], None] = lambda: None  # a lease with unreported uses has ended
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -118,16 +125,26 @@ class LeaseBook:
 
     # ---- ending --------------------------------------------------------------------------------------------------------
 
-    def end(self, which: Callable[[Lease], bool]) -> int:
-        """Ends every lease of which this holds. Returns how many."""
+    def end(self, which: Callable[[Lease], bool], why: str) -> int:
+        """Ends every lease of which this holds, and remembers why. Returns how many."""
         ended = [number for number, lease in self._leases.items() if which(lease)]
         for number in ended:
             self._cache.evict(number=number)
-        self._forget(ended)
+        self._forget((number, why) for number in ended)
         return len(ended)
 
-    def _forget(self, ended: Iterable[int]) -> None:
-        requests = {lease.request for number in ended if (lease := self._leases.pop(number, None)) is not None}
+    def _forget(self, ended: Iterable[tuple[int, str]]) -> None:
+        requests = set()
+        for number, why in ended:
+            lease = self._leases.pop(number, None)
+            if lease is None:
+                continue
+            requests.add(lease.request)
+            key = (lease.client.subject, lease.path, lease.uid)
+            self._reasons[key] = why
+            self._reasons.move_to_end(key)
+            while len(self._reasons) > MAX_REASONS:
+                self._reasons.popitem(last=False)
         if requests & self._uses.keys():
             self.on_end()
 
@@ -156,15 +173,15 @@ class LeaseBook:
                                                       and b64encode(lease.client.oid) not in roster.revoked)
             return held or not stands or any(one not in devices for one in lease.people)
 
-        return self.end(gone)
+        return self.end(gone, "the organisation's rules ended its lease")
 
     def end_older(self, path: str, version: Pair) -> int:
         """Ends the leases of older versions of a path."""
-        return self.end(lambda lease: lease.path == path and lease.version < version)
+        return self.end(lambda lease: lease.path == path and lease.version < version, "there is a newer version")
 
     def end_request(self, request: bytes) -> int:
         """Ends the lease of one request: a purge order."""
-        return self.end(lambda lease: lease.request == request)
+        return self.end(lambda lease: lease.request == request, "its release was taken back")
 
     # ---- showing -------------------------------------------------------------------------------------------------------
 
@@ -177,6 +194,14 @@ class LeaseBook:
                 shown.append({"number": number, "client": client, "path": path, "version": version[0], "revision": version[1],
                               "uid": owner, "scope": scope, "left": left, "uses": uses, "program": self._leases[number].program})
         return shown
+
+    def why(self, client: Client, path: str, uid: int) -> str:
+        """Why a caller of this account has no lease of a path, where there is or was one; else empty."""
+        self._expire()
+        for lease in self._leases.values():
+            if (lease.client.subject, lease.path, lease.uid) == (client.subject, path, uid):
+                return f"the lease that lives is for another {OTHERS[lease.scope[0]]}"
+        return self._reasons.get((client.subject, path, uid), "")
 
     def requests(self) -> dict[bytes, str]:
         """The requests whose leases live, and the client of each."""
@@ -197,7 +222,7 @@ class LeaseBook:
         self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._leases else None
 
     def _expire(self) -> None:
-        self._forget([number for number, _reason in self._cache.expire(boot_ms())])
+        self._forget([(number, REASONS.get(reason, "its lease has ended")) for number, reason in self._cache.expire(boot_ms())])
         for scope_id in set(self._watched) - {lease.scope[1] for lease in self._leases.values()}:
             self._unwatch(scope_id)
 
@@ -220,7 +245,7 @@ class LeaseBook:
             os.close(pidfd)
 
     def _exited(self, scope_id: bytes) -> None:
-        self.end(lambda lease: lease.scope[1] == scope_id)
+        self.end(lambda lease: lease.scope[1] == scope_id, "the process that its lease was for has exited")
         self._unwatch(scope_id)
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from stillvault.client import frames
+from stillvault.client.agents import Agents
 from stillvault.client.executable import Hasher, NotHashed
 from stillvault.client.peer import CREDENTIALS, SCM_PIDFD, SO_PASSPIDFD, Caller, Credentials, Identity, peer_credentials
 from stillvault.client.workers import Workers
@@ -69,6 +70,7 @@ class Connection:
         self._identity: Identity | None = None
         self._placed: Identity | None = None
         self._plain: Identity | None = None
+        self._generation = 0
         self._watched: list[int] = []
         self.closed = False
         self.deadline = now + FIRST_FRAME
@@ -78,12 +80,14 @@ class Connection:
     def known_identity(self, *, place: bool) -> Identity | None:
         """The caller as leases know it, where that takes no waiting: without ancestors, and with `place` false without session
         leader, unit and container."""
+        self._check_generation()
+        place = place or self._door.names_agents()
         for known in (self._identity, self._placed, None if place else self._plain):
             if known is not None:
                 return known
         with suppress(NotHashed):
             if place:
-                self._placed = self.caller.describe(self._door.hasher, wait=False, chain=False)
+                self._placed = self.caller.describe(self._door.hasher, wait=False, chain=False, agents=self._door.agents)
                 return self._placed
             self._plain = self.caller.describe(self._door.hasher, wait=False, chain=False, place=False)
             return self._plain
@@ -91,10 +95,11 @@ class Connection:
 
     async def identity(self) -> Identity:
         """The whole description of the caller. Raises `Refused` where the kernel does not give it."""
+        self._check_generation()
         if self._identity is None:
             async with self._door.turn(self.uid):
                 # Shielded: the thread uses the descriptors of the caller, so they stay open until it is done.
-                work = self._door.workers.run(self.caller.describe, self._door.hasher)
+                work = self._door.workers.run(self.caller.describe, self._door.hasher, agents=self._door.agents)
                 try:
                     self._identity = await asyncio.shield(work)
                 except asyncio.CancelledError:
@@ -102,6 +107,12 @@ class Connection:
                         await work
                     raise
         return self._identity
+
+    def _check_generation(self) -> None:
+        """What the caller is was said by a file that may have changed."""
+        generation = 0 if self._door.agents is None else self._door.agents.generation()
+        if generation != self._generation:
+            self._generation, self._identity, self._placed, self._plain = generation, None, None, None
 
     def send(self, fields: dict[str, Any]) -> None:
         """Sends an event. Never waits."""
@@ -296,11 +307,12 @@ class Listener:
     """The socket, and every connection through it."""
 
     def __init__(self, sock: socket.socket, serve: Serve, hasher: Hasher, workers: Workers, *, system: bool, exact: bool,
-                 front: tuple[int, int] | None) -> None:
+                 front: tuple[int, int] | None, agents: Agents | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self.serve = serve
         self.hasher = hasher
         self.workers = workers
+        self.agents = agents
         self._sock = sock
         self._system = system
         self._exact = exact
@@ -329,6 +341,10 @@ class Listener:
     def turn(self, uid: int) -> asyncio.Lock:
         """One hashing thread at a time is an account's: its large or slow executables must not keep those of others waiting."""
         return self._turns.setdefault(uid, asyncio.Lock())
+
+    def names_agents(self) -> bool:
+        """Whether a caller may be an agent at all."""
+        return self.agents is not None and bool(self.agents.table().entries)
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""

@@ -22,16 +22,15 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import select
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
-from stillvault.client.executable import Executable, FileKey, Hasher, key_of, shown_path
-from stillvault.client.procfs import Stat, parse_euid, parse_pidfd, parse_place, parse_stat
+from stillvault.client.executable import Executable, Hasher
+from stillvault.client.process import Look, Process, changed, has_pidfs, unknown
 from stillvault.crypto.public import b64encode, visible
 from stillvault.protocol.errors import Refused, Unavailable
 from stillvault.protocol.objects import Ancestor
@@ -55,17 +54,6 @@ def peer_credentials(connection: socket.socket) -> Credentials:
     return Credentials(*CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)))
 
 
-def changed(what: str) -> Refused:
-    """The refusal where the caller is not, or no longer, the process that was seen."""
-    return Refused("caller-changed", f"the calling process is not the one that asked: {what}", "call again from one program")
-
-
-def unknown(what: str) -> Refused:
-    """The refusal where the kernel does not let us see who is calling."""
-    return Refused("caller-unknown", f"the calling process cannot be identified: {what}",
-                   "run the daemon where it can see the caller's /proc: on the host, and with --system for other accounts")
-
-
 def has_peer_pidfd() -> bool:
     """Whether this kernel names a socket's peer by a pidfd (Linux 6.5 and later)."""
     one, other = socket.socketpair()
@@ -78,17 +66,6 @@ def has_peer_pidfd() -> bool:
     return True
 
 
-@cache
-def has_pidfs() -> bool:
-    """Whether each process has a pidfd inode of its own (Linux 6.9 and later); before, all share that of anonymous files."""
-    pidfd = os.pidfd_open(os.getpid())
-    try:
-        with select.epoll() as anonymous:
-            return os.fstat(pidfd).st_dev != os.fstat(anonymous.fileno()).st_dev
-    finally:
-        os.close(pidfd)
-
-
 def require_peer_pidfd() -> None:
     """For `--system`: without a pidfd of the peer, another account could pass for its victim by a pid used again."""
     if not has_peer_pidfd():
@@ -96,165 +73,22 @@ def require_peer_pidfd() -> None:
                           "use Linux 6.5 or later, or run the daemon without --system for each account")
 
 
-def _content(fd: int) -> bytes:
-    """All of a file of /proc, up to 1 MiB. Closes it."""
-    try:
-        found = piece = os.read(fd, 65536)
-        while piece and len(found) < 1 << 20:
-            piece = os.read(fd, 65536)
-            found += piece
-        return found
-    finally:
-        os.close(fd)
-
-
-@cache
-def _own_mounts() -> str:
-    return os.readlink("/proc/self/ns/mnt")
-
-
 @dataclass(frozen=True)
-class Look:
-    """What must not change while a call lasts."""
+class Agent:
+    """What `identities.toml` makes of a caller."""
 
-    exe: FileKey
-    image: tuple[int, ...]
-    started: int
-    session: int
+    client: str
+    entry: int  # its number in the file, from 1
+    exe: str  # the program that the entry names, if it names one
+    task: tuple[int, int, int] | None  # pid, start, pidfd inode of that program's process
+    step: int  # how far up the lineage that is
+    distance: int  # the same in parents; -1 where it is known by its session
 
 
-class Process:
-    """One process, held: a pidfd, and its /proc directory proved to be of the same process. `close` it."""
+class Finder(Protocol):
+    """`agents.Agents`, for a caller."""
 
-    def __init__(self, pidfd: int) -> None:
-        self.pidfd = pidfd
-        self._directory = self._stat = -1
-        try:
-            self.inode = os.fstat(pidfd).st_ino
-            self.pid = parse_pidfd(_content(os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC)))
-            if self.pid <= 0:
-                raise unknown("it lives in another pid namespace, or is gone")
-            self._directory = os.open(f"/proc/{self.pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._stat = os.open("stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
-            self._poll = select.poll()
-            self._poll.register(pidfd, select.POLLIN)
-            # Opened by number, so only now proved: the process lives, hence the number was its own all along.
-            self.check_alive()
-        except OSError as error:
-            self.close()
-            raise unknown(f"its /proc cannot be read ({error.strerror})") from None
-        except BaseException:
-            self.close()
-            raise
-
-    @classmethod
-    def parent_of(cls, child: Process) -> Process:
-        """The parent, held. It was the parent while the child lived and named it, after we held it."""
-        pid = child.stat().ppid
-        if pid <= 0:
-            raise unknown("its parent lives in another pid namespace")
-        parent = cls.of_pid(pid)
-        try:
-            child.check_alive()
-            if child.stat().ppid != pid:
-                raise changed("its parent is gone")
-        except BaseException:
-            parent.close()
-            raise
-        return parent
-
-    @classmethod
-    def of_pid(cls, pid: int) -> Process:
-        """The process that has this number now. The caller proves that it is the one meant."""
-        try:
-            return cls(os.pidfd_open(pid))
-        except OSError as error:
-            raise unknown(f"it is gone ({error.strerror})") from None
-
-    def close(self) -> None:
-        """Lets go of the process."""
-        for fd in (self.pidfd, self._directory, self._stat):
-            if fd >= 0:
-                os.close(fd)
-        self.pidfd = self._directory = self._stat = -1
-
-    def is_behind(self, pidfd: int, *, by_inode: bool) -> bool:
-        """Whether another pidfd is of this process. Without inodes of their own (before Linux 6.9) pidfds are compared by pid,
-        which says the same while this process is held and lives."""
-        if by_inode:
-            return os.fstat(pidfd).st_ino == self.inode
-        self.check_alive()
-        return parse_pidfd(_content(os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC))) == self.pid
-
-    def check_alive(self) -> None:
-        """Raises where the process has exited."""
-        if self.pidfd < 0 or self._poll.poll(0):
-            raise changed("it has exited")
-
-    def stat(self) -> Stat:
-        """`/proc/<pid>/stat`, now."""
-        try:
-            return parse_stat(os.pread(self._stat, 4096, 0))
-        except OSError:
-            raise changed("it has exited") from None
-        except ValueError as error:
-            raise unknown(str(error)) from None
-
-    def look(self) -> Look:
-        """What `Caller.check` compares. Raises where the process is gone or may not be looked at."""
-        stat = self.stat()
-        return Look(exe=self.exe_key(), image=stat.image, started=stat.started, session=stat.session)
-
-    def exe_key(self) -> FileKey:
-        """The executable that it runs now; the process lives."""
-        try:
-            key = key_of(os.stat("exe", dir_fd=self._directory))
-        except OSError as error:
-            self.check_alive()
-            raise unknown(f"its executable cannot be read ({error.strerror})") from None
-        self.check_alive()
-        return key
-
-    def arguments(self) -> tuple[bytes, tuple[int, ...]]:
-        """Name, and where the arguments lie: forgeable, so only ever compared with themselves."""
-        stat = self.stat()
-        return stat.comm, stat.arguments
-
-    def euid(self) -> int:
-        """The effective uid, now."""
-        try:
-            return parse_euid(self._read("status"))
-        except ValueError as error:
-            raise unknown(str(error)) from None
-
-    def place(self) -> tuple[str, str]:
-        """Unit and container, visible, empty where there is none."""
-        place = parse_place(self._read("cgroup"))
-        return visible(place.unit.encode("utf-8", "surrogateescape")), place.container
-
-    def executable(self, hasher: Hasher, *, wait: bool = True) -> Executable:
-        """Opens and hashes what the process runs. May take a while for a program not seen before, or with `wait` false raises."""
-        try:
-            fd = os.open("exe", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK, dir_fd=self._directory)
-        except OSError as error:
-            raise unknown(f"its executable cannot be read ({error.strerror})") from None
-        try:
-            key, digest, links = hasher.digest(fd, wait=wait)
-            link = os.fsencode(os.readlink("exe", dir_fd=self._directory))
-            foreign = os.readlink("ns/mnt", dir_fd=self._directory) != _own_mounts()
-        except OSError as error:
-            raise unknown(f"its executable cannot be read ({error.strerror})") from None
-        finally:
-            os.close(fd)
-        self.check_alive()
-        return Executable(key=key, path=shown_path(link, links, foreign=foreign), sha256=digest)
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return _content(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory))
-        except OSError as error:
-            self.check_alive()
-            raise unknown(f"its {name} cannot be read ({error.strerror})") from None
+    def find(self, process: Process, uid: int, hasher: Hasher, *, wait: bool) -> tuple[Agent | None, Process | None]: ...
 
 
 @dataclass(frozen=True)
@@ -270,6 +104,16 @@ class Identity:
     process: tuple[int, int, int, tuple[int, ...]]  # pid, start, pidfd inode, image
     leader: tuple[int, int, int] | None  # pid, start, pidfd inode of the session leader, while it lives
     alone: bool = False  # a front that may be an orphan: `process` is its own
+    agent: Agent | None = None
+
+    @property
+    def task(self) -> tuple[object, ...]:
+        """What a task lease and a handle are bound to: the agent's process, else the session's leader, else the process."""
+        if self.agent is not None and self.agent.task is not None:
+            return ("agent", self.uid, self.agent.client, *self.agent.task)
+        if self.leader is not None:
+            return ("session", self.uid, *self.leader)
+        return ("process", self.uid, *self.process)
 
 
 @dataclass
@@ -282,8 +126,10 @@ class Caller:
     fronted: bool
     exact: bool  # named by SO_PEERPIDFD; else by pid, in user mode on an older kernel
     leader: Process | None = None
+    agent: Process | None = None  # what identities.toml names
     _looks: list[Look] = field(default_factory=list)
     _arguments: tuple[bytes, tuple[int, ...]] = (b"", ())
+    _agent_look: Look | None = None
 
     @classmethod
     def identify(cls, connection: socket.socket, *, front: tuple[int, int] | None, exact: bool) -> Caller:
@@ -316,7 +162,8 @@ class Caller:
 
     def close(self) -> None:
         """Lets go of every process held."""
-        for process in {id(one): one for one in (self.socket_process, self.process, self.leader) if one is not None}.values():
+        held = (self.socket_process, self.process, self.leader, self.agent)
+        for process in {id(one): one for one in held if one is not None}.values():
             process.close()
 
     def check_sender(self, pidfd: int | None, credentials: Credentials | None) -> None:
@@ -332,6 +179,8 @@ class Caller:
 
         With `image` false the executables alone are compared, for the second look of a delivery, microseconds after the first.
         """
+        if self.agent is not None and self._agent_look is not None and self.agent.look() != self._agent_look:
+            raise changed("the agent that it belongs to runs another program now")
         if not image:
             for process, look in zip((self.socket_process, self.process), self._looks, strict=False):
                 if process.exe_key() != look.exe:
@@ -347,7 +196,8 @@ class Caller:
         if arguments and self.socket_process.arguments() != self._arguments:
             raise changed("its name or arguments changed")
 
-    def describe(self, hasher: Hasher, *, wait: bool = True, chain: bool = True, place: bool = True) -> Identity:
+    def describe(self, hasher: Hasher, *, wait: bool = True, chain: bool = True, place: bool = True,
+                 agents: Finder | None = None) -> Identity:
         """Everything about the caller, hashed; or without its ancestors, or without session leader, unit and container.
 
         Ends with a `check`. May take a while for programs not seen before; with `wait` false it raises `NotHashed` then.
@@ -357,7 +207,9 @@ class Caller:
         if exe.key != look.exe:
             raise changed("it runs another program now")
         unit, container = self.socket_process.place() if place else ("", "")
-        ancestors = tuple(self._chain(hasher, look.session, wait=wait)) if chain else ()
+        agent = self._hold_agent(agents, hasher, wait=wait)
+        least = agent.distance - self.fronted if agent is not None else 0
+        ancestors = tuple(self._chain(hasher, look.session, least, wait=wait)) if chain else ()
         leader = self._hold_leader(look.session) if place else None
         self.check()
         process = (self.process.pid, look.started, self.process.inode, look.image)
@@ -366,7 +218,7 @@ class Caller:
             own = self._looks[0]
             process, leader = (self.socket_process.pid, own.started, self.socket_process.inode, own.image), None
         return Identity(uid=self.uid, user=user_name(self.uid), exe=exe, chain=ancestors, unit=unit, container=container,
-                        process=process, leader=leader, alone=alone)
+                        process=process, leader=leader, alone=alone, agent=agent)
 
     def is_alone(self) -> bool:
         """Whether the front may be an orphan: its parent is init, or of another session, as a subreaper is that adopted it.
@@ -375,6 +227,16 @@ class Caller:
         lease.
         """
         return self.fronted and (self.process.pid == 1 or self._looks[0].session != self._looks[1].session)
+
+    def _hold_agent(self, agents: Finder | None, hasher: Hasher, *, wait: bool) -> Agent | None:
+        """What `identities.toml` makes of the caller; the process that it names is held from now on."""
+        if agents is None:
+            return None
+        agent, process = agents.find(self.socket_process, self.uid, hasher, wait=wait)
+        if self.agent is not None:
+            self.agent.close()
+        self.agent, self._agent_look = process, None if process is None else process.look()
+        return agent
 
     def _hold_leader(self, session: int) -> tuple[int, int, int] | None:
         """The session leader, if it lives; held from now on."""
@@ -396,12 +258,15 @@ class Caller:
         leader.close()
         return None
 
-    def _chain(self, hasher: Hasher, session: int, *, wait: bool) -> Iterator[Ancestor]:
-        """The ancestors, nearest first, up to the session leader and no more than eight; `unknown` where unreadable."""
+    def _chain(self, hasher: Hasher, session: int, least: int, *, wait: bool) -> Iterator[Ancestor]:
+        """The ancestors, nearest first, up to the session leader and no more than eight; `unknown` where unreadable.
+
+        Goes on beyond the leader for `least` parents, so that the agent of the caller is seen.
+        """
         child, held = self.process, False
         try:
-            for _ in range(MAX_CHAIN):
-                if child.pid == session:
+            for step in range(MAX_CHAIN):
+                if child.pid == session and step >= least:
                     return
                 try:
                     parent = Process.parent_of(child)
@@ -412,7 +277,7 @@ class Caller:
                 if held:
                     child.close()
                 child, held = parent, True
-                if parent.stat().session != session:
+                if parent.stat().session != session and step >= least:
                     return
                 try:
                     exe = parent.executable(hasher, wait=wait)

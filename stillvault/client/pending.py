@@ -1,20 +1,19 @@
 """Requests that wait for people, as the client keeps them (protocol section 9): who waits on each, and how it ended.
 
-A `Pending` is one request of one path. Several calls may wait on it; the first of them owns it and is the one that a release is
-delivered to, the others are served from the lease that follows. When the owner goes, the next one takes over; when the last one
-goes, the request is withdrawn.
+A `Pending` is one request of one path. Several calls may wait on it; the first of them that can take a value now owns it and is
+the one that a release is delivered to, the others are served from the lease that follows. When the owner goes, the next one takes
+over; when the last one goes, the request is withdrawn. A handle waits like a call, and takes nothing by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from stillvault.client.flow import Client
-from stillvault.client.frames import Get
-from stillvault.client.listener import Connection
+from stillvault.client.frames import Question
 from stillvault.client.peer import Identity
 from stillvault.crypto.private import Ephemeral, Opened
 from stillvault.crypto.public import request_code
@@ -25,12 +24,13 @@ from stillvault.protocol.objects import Policy, Request
 
 @dataclass(eq=False)
 class Visit:
-    """One `get` of one caller."""
+    """One `get` of one caller, or what a handle stands for."""
 
-    connection: Connection
-    call: Get
+    call: Question
     identity: Identity
-    ends: list[int]
+    tell: Callable[[dict[str, Any]], None]  # news for the caller
+    attached: bool = True  # a caller is there to take values; not so for a handle
+    ends: list[int] = field(default_factory=list)
     waits: dict[str, Pending] = field(default_factory=dict)  # own or joined, by path
     behind: dict[str, Pending] = field(default_factory=dict)  # queued behind another's request
     bell: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,6 +65,7 @@ class Pending:
     opened: Opened | None = None
     error: StillvaultError | None = None
     finished: bool = False
+    why: str = ""  # why people are asked again, for the caller
     timer: asyncio.TimerHandle | None = None
 
     @property
@@ -74,7 +75,8 @@ class Pending:
     @property
     def owner(self) -> Visit | None:
         """Who a release is delivered to: the first whom the lease to come would cover, never one that waits behind."""
-        return next((visit for visit in self.visits if visit.waits.get(self.path) is self), None)
+        able = [visit for visit in self.visits if visit.waits.get(self.path) is self]
+        return next((visit for visit in able if visit.attached), able[0] if able else None)
 
     def ring(self) -> None:
         """Wakes everyone who waits on it."""
@@ -105,6 +107,8 @@ def pending_event(visit: Visit) -> dict[str, Any] | None:
         "needed": max(one.needed for one in waiting), "approved": min(one.approved for one in waiting),
         "expires": min(one.request.expires for one in waiting),
     }
+    if why := next((f"{one.path}: {one.why}" if len(own) > 1 else one.why for one in own if one.why), ""):
+        event["why"] = why
     if not own:
         event["why"] = "the same program has asked already; this call is next"
     return event

@@ -20,7 +20,7 @@ from msgspec import UNSET
 
 from stillvault.client import flow
 from stillvault.client.flow import Client, Wish
-from stillvault.client.frames import Get
+from stillvault.client.frames import Question
 from stillvault.client.leasebook import LeaseBook
 from stillvault.client.link import Kind, Link
 from stillvault.client.pending import Pending
@@ -78,8 +78,11 @@ class Requester:
     # ---- raising -------------------------------------------------------------------------------------------------------
 
     def raise_card(self, client: Client, wanted: list[tuple[str, Policy, tuple[str, bytes]]], seen: Observed,
-                   call: Get) -> list[Pending]:
-        """Makes and signs one request a path, and sends them off as one card. They wait from now on."""
+                   call: Question, why: dict[str, str]) -> list[Pending]:
+        """Makes and signs one request a path, and sends them off as one card. They wait from now on.
+
+        `why` says to the caller, by path, why people are asked again; people are not told, for it is nothing that was observed.
+        """
         now = int(time.time())
         link, trust = self._link(client), self._standing.require()
         for path, policy, _ in wanted:
@@ -96,7 +99,7 @@ class Requester:
         for (path, policy, scope), request, ephemeral in zip(wanted, requests, ephemerals, strict=True):
             signed = key.sign("request", canonical(request))
             pending = Pending(key=flow.pending_key(client, path, seen), client=client, policy=policy, scope=scope,
-                              request=request, signed=signed, oid=oid_of(signed), ephemeral=ephemeral)
+                              request=request, signed=signed, oid=oid_of(signed), ephemeral=ephemeral, why=why.get(path, ""))
             self._waiting[pending.key] = self._by_oid[pending.oid] = pending
             card.append(pending)
         self._spawn(self._submit(link, card, asked.life))
@@ -151,7 +154,7 @@ class Requester:
         try:
             await self._workers.run(link.refresh)
             for pending in card:
-                client, policy = self._standing.route(pending.path, pending.client.subject)
+                client, policy = self._standing.route(pending.path, pending.client.subject, flow.agent_of(pending.client))
                 self._standing.check_open(client, pending.path, policy, int(time.time()))
                 if error.code == "no-approver":
                     secret = await self._workers.run(self._latest, link, pending.path)
@@ -383,7 +386,7 @@ class Requester:
             version = (await self._workers.run(self._latest, link, path)).version
         except StillvaultError as error:
             log.warning("the newest version of %s was not accepted: %s", path, error.code)
-            book.end(lambda lease: lease.path == path)
+            book.end(lambda lease: lease.path == path, "there may be a newer version")
             return
         book.end_older(path, version)
 

@@ -37,7 +37,7 @@ class Standing:
         self.on_new: Callable[[], None] = lambda: None  # an identity joined
         self._scanned = time.monotonic()
         self._roster: Roster | None = None
-        self._routes: dict[tuple[str, str], tuple[Client, Policy]] = {}
+        self._routes: dict[tuple[str, str, str], tuple[Client, Policy]] = {}
 
     @property
     def roster(self) -> Roster:
@@ -71,15 +71,15 @@ class Standing:
         except StillvaultError as error:
             self.clients, self.missing = [], error
 
-    def route(self, path: str, wanted: str) -> tuple[Client, Policy]:
-        """Who may ask for a path, and its policy. Raises `Forbidden` out of scope and where no policy covers it."""
-        found = self._routes.get((path, wanted))
+    def route(self, path: str, wanted: str, agent: str = "") -> tuple[Client, Policy]:
+        """Who may ask for a path for a caller, and its policy. Raises `Forbidden` out of scope and where no policy covers it."""
+        found = self._routes.get((path, wanted, agent))
         if found is not None:
             return found
         trust = self.require()
         if not self.clients:
             raise self.missing
-        client = self._choose(path, wanted)
+        client = self._choose(path, wanted, agent)
         try:
             policy = flow.decode_policy(trust.select_policy(path))
         except Refused as error:
@@ -87,17 +87,17 @@ class Standing:
                             "an administrator makes one with `stillvault policy set`") from None
         if len(self._routes) >= MAX_ROUTES:
             self._routes.clear()
-        self._routes[(path, wanted)] = (client, policy)
+        self._routes[(path, wanted, agent)] = (client, policy)
         return client, policy
 
-    def _choose(self, path: str, wanted: str) -> Client:
+    def _choose(self, path: str, wanted: str, agent: str) -> Client:
         try:
-            return flow.choose(self.clients, path, wanted)
+            return flow.choose(self.clients, path, wanted, agent)
         except Forbidden:
             # It may have joined this minute; looking costs little, and not more than once a second.
             if not self.rescan():
                 raise
-            return flow.choose(self.clients, path, wanted)
+            return flow.choose(self.clients, path, wanted, agent)
 
     def rescan(self) -> bool:
         """Looks for identities that joined. True where there is one."""

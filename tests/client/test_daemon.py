@@ -499,33 +499,6 @@ def test_the_daemon_cannot_be_looked_into_and_never_forks(house):
     assert Path(f"/proc/{pid}/task/{pid}/children").read_text() == ""
 
 
-# ---- several identities ------------------------------------------------------------------------------------------------------
-
-
-def test_several_identities_in_one_daemon(house):
-    house.join("agent/helper", "host", "client", "invite", "agent/helper", "--host", "db-1", "--grade",
-               "system" if ROOT else "user", "--scope", "prod/agent/**")
-    house.seal("prod/agent/key", b"for the agent")
-
-    def subjects() -> list[str]:
-        one = call(house)
-        one.say({"verb": "whoami"})
-        event = one.event()
-        one.sock.close()
-        return [client["subject"] for client in event["clients"]]
-
-    until(lambda: subjects() == ["agent/helper", "host/db-1"], "the new identity was not found")
-    one, end = ask(house, "prod/agent/key")
-    house.approve()
-    assert one.last()["event"] == "delivered"
-    assert contents(end) == b"for the agent"
-    assert audit(house, "requested")[-1]["actor"] == "agent/helper"
-    # A lease of one identity serves no other.
-    (end,) = one.get(["prod/agent/key"], client="host/db-1")
-    assert one.event()["event"] == "pending"
-    os.close(end)
-
-
 def test_nothing_of_the_value_is_at_the_relay(house):
     data = house.folder / "relay" / "stillvault.db"
     with contextlib.closing(sqlite3.connect(f"file:{data}?mode=ro", uri=True)) as database:

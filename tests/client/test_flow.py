@@ -51,10 +51,23 @@ def roster(*holds: Hold) -> Roster:
 
 def test_the_longest_scope_chooses_the_identity():
     host, agent = client("host/db-1", "prod/**"), client("agent/claude", "prod/db/**", "dev/x")
+    wide, narrow = client("host/db-2", "prod/**"), client("host/db-3", "prod/db/**")
     both = [host, agent]
-    assert flow.choose(both, "prod/api", "") is host
-    assert flow.choose(both, "prod/db/main", "") is agent
-    assert flow.choose(both, "prod/db/main", "host/db-1") is host
+    assert flow.choose([wide, narrow], "prod/api", "") is wide
+    assert flow.choose([wide, narrow], "prod/db/main", "") is narrow
+    assert flow.choose([wide, narrow], "prod/db/main", "host/db-2") is wide
+    # Who is no agent asks as the host, an agent as itself alone: neither gets what is the other's.
+    assert flow.choose(both, "prod/db/main", "") is host
+    assert flow.choose(both, "prod/db/main", "", "agent/claude") is agent
+    assert flow.choose(both, "prod/db/main", "agent/claude", "agent/claude") is agent
+    for path, agents in (("dev/x", ""), ("prod/api", "agent/claude")):
+        with pytest.raises(Forbidden, match="out-of-scope"):
+            flow.choose(both, path, "", agents)
+    for wanted, agents in (("agent/claude", ""), ("host/db-1", "agent/claude"), ("agent/other", "agent/claude")):
+        with pytest.raises(Forbidden, match="not-this-client"):
+            flow.choose(both, "prod/db/main", wanted, agents)
+    with pytest.raises(Forbidden, match="no-identity"):
+        flow.choose([host], "prod/db/main", "", "agent/claude")
     assert flow.choose([client("host/b", "**"), client("host/a", "**")], "x", "").subject == "host/a"
 
 
@@ -63,7 +76,6 @@ def test_the_longest_scope_chooses_the_identity():
     ([client("host/db-1", "prod/**")], "prod", ""),
     ([client("host/db-1", "prod/**")], "prod/x", "host/other"),
     ([client("person/ana", "**")], "prod/x", ""),
-    ([client("person/ana", "**")], "prod/x", "person/ana"),
 ])
 def test_out_of_scope_is_forbidden(clients, path, wanted):  # C2
     with pytest.raises(Forbidden, match="out-of-scope"):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillvault.client.executable import SETTLED, Hasher, shown_path
-from stillvault.client.peer import Process, has_pidfs
+from stillvault.client.process import Process, has_pidfs
 from stillvault.client.procfs import parse_euid, parse_pidfd, parse_place, parse_stat
 
 PR_SET_NAME = 15

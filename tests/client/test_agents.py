@@ -1,0 +1,378 @@
+"""Agents of a host: who is one is said by the kernel and by a file of an administrator, and by nothing that a program does.
+
+The agent is a program of its own here: a copy of a shell, started by name; what it starts is its own. No wait is timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.client.house import SCRIPTS, House
+from tests.client.test_daemon import ROOT, audit, until
+
+GRADE = "system" if ROOT else "user"
+
+
+@pytest.fixture(scope="module")
+def house():
+    one = House(system=ROOT)
+    try:
+        one.build()
+        one.join("agent/helper", "host", "client", "invite", "agent/helper", "--host", "db-1", "--grade", GRADE, "--scope", "prod/agent/**")
+        one.join("agent/other", "host", "client", "invite", "agent/other", "--host", "db-1", "--grade", GRADE, "--scope", "prod/other/**")
+        one.policy("agent", "prod/agent/**", "--lease-scope", "task")
+        one.policy("each", "prod/agent/each/**")
+        one.policy("host-task", "prod/host/**", "--lease-scope", "task")
+        for path in ("prod/agent/key", "prod/agent/more", "prod/agent/each/key", "prod/other/key", "prod/db", "prod/host/key"):
+            one.seal(path, f"value of {path};".encode())
+        for name in ("agent", "agent-two"):
+            program(one, name)
+        identities(one, entry(exe=path_of(one, "agent")), entry("agent/other", exe=path_of(one, "agent-two")))
+        one.start_daemon()
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(house):
+    if house.daemon.poll() is not None:
+        house.start_daemon()
+    identities(house, entry(exe=path_of(house, "agent")), entry("agent/other", exe=path_of(house, "agent-two")))
+    house.run("", "stillvault", "leases", "purge")
+
+
+def path_of(house: House, name: str) -> str:
+    return str(house.folder / "bin" / name)
+
+
+def program(house: House, name: str, suffix: bytes = b"") -> str:
+    """A shell that is a program of its own."""
+    path = Path(path_of(house, name))
+    path.parent.mkdir(exist_ok=True)
+    path.parent.chmod(0o755)
+    fresh = path.with_name(f".{name}")
+    shutil.copy(os.path.realpath("/bin/sh"), fresh)
+    with fresh.open("ab") as file:
+        file.write(suffix)
+    fresh.chmod(0o755)
+    fresh.rename(path)
+    return str(path)
+
+
+def entry(client: str = "agent/helper", **conditions: object) -> str:
+    lines = [f"{name} = {json.dumps(value)}" for name, value in {"client": client, **conditions}.items()]
+    return "\n".join(["[[identity]]", *lines, ""])
+
+
+def identities(house: House, *entries: str) -> None:
+    """The file, put into place whole; with no entry, an empty one."""
+    file = house.folder / "host" / "identities.toml"
+    fresh = file.with_suffix(".new")
+    fresh.write_text("\n".join(entries))
+    fresh.chmod(0o644)
+    fresh.rename(file)
+
+
+def agent(house: House, script: str, name: str = "agent", **how) -> subprocess.Popen:
+    """The agent, running a script in a session of its own."""
+    process = house.start("", path_of(house, name), "-c", f"{script}\nexit 0", session=True, **how)
+    house.shells.append(process)
+    return process
+
+
+def told(house: House, process: subprocess.Popen) -> dict:
+    """What `whoami` printed."""
+    out, err = house.ended(process)
+    assert out, err
+    return json.loads(out)
+
+
+WHOAMI = "stillvault whoami --format json"
+
+
+# ---- who is who ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_agent_is_known_by_what_started_the_caller(house):
+    """Directly, behind shells, behind another session, and as an orphan of the same session."""
+    script = f"echo '{WHOAMI}; true' > {house.folder}/orphan.sh"
+    subprocess.run(["/bin/sh", "-c", script], check=True)
+    for command in (WHOAMI, f"/bin/sh -c '{WHOAMI}; true'", f"setsid /bin/sh -c '{WHOAMI}; true'",
+                    f"setsid setsid /bin/sh -c 'env -i PATH=$PATH STILLVAULT_SOCKET=$STILLVAULT_SOCKET {WHOAMI}; true'",
+                    f"(/bin/sh {house.folder}/orphan.sh & ); sleep 2"):
+        process = agent(house, command)
+        seen = told(house, process)
+        assert seen["identity"] == {"client": "agent/helper", "entry": 1, "exe": path_of(house, "agent"), "pid": process.pid}, command
+        assert [one["subject"] for one in seen["clients"]] == ["agent/helper"]
+        assert seen["task"] == {"kind": "agent", "pid": process.pid}
+    text = house.ended(agent(house, "/bin/sh -c 'stillvault whoami; true'"))[0].decode()
+    assert f"agent      agent/helper: identity 1, {path_of(house, 'agent')}" in text
+    assert f"started by {path_of(house, 'agent')}" in text
+
+
+def test_who_is_no_agent_is_the_host(house):
+    seen = told(house, house.shell(f"{WHOAMI}; true"))
+    assert "identity" not in seen
+    assert [one["subject"] for one in seen["clients"]] == ["host/db-1"]
+
+
+@pytest.mark.parametrize("pretence", [
+    "exec -a {agent} /bin/sh -c '{call}; true'",  # argv[0]
+    "cp /bin/sh {folder}/agent; {folder}/agent -c '{call}; true'",  # the name of the file
+    "ln -sf {agent} {folder}/link; env CLAUDECODE=1 STILLVAULT_CLIENT=agent/helper /bin/sh -c '{call}; true'",  # the environment
+    "/usr/bin/python3 -c 'import ctypes,subprocess;ctypes.CDLL(None).prctl(15,b\"agent\");subprocess.run([\"/bin/sh\",\"-c\",\"{call};true\"])'",
+    "mkdir -p {folder}/bin2; cp /bin/sh \"{folder}/bin2/agent\"; cd {folder}/bin2 && ./agent -c '{call}; true'",
+])
+def test_nothing_that_a_program_says_makes_it_the_agent(house, pretence, tmp_path):
+    tmp_path.chmod(0o755)
+    script = pretence.format(agent=path_of(house, "agent"), folder=tmp_path, call=WHOAMI)
+    process = house.start("", "/bin/bash", "-c", f"{script}\nexit 0", session=True)
+    assert "identity" not in told(house, process)
+
+
+@pytest.mark.skipif(not ROOT, reason="needs a mount namespace")
+def test_a_mount_over_the_path_makes_nobody_the_agent(house):
+    over = f"unshare -m /bin/sh -c 'mount --bind /usr/bin/env {path_of(house, 'agent')} && {path_of(house, 'agent')} /bin/sh -c \"{WHOAMI}; true\"'"
+    process = house.start("", "/bin/sh", "-c", over, session=True)
+    assert "identity" not in told(house, process)
+
+
+def test_a_client_that_a_caller_names_must_be_its_own(house):
+    script = ("import json,os,socket,sys\n"
+              "sys.path.insert(0, sys.argv[2]); from caller import Call\n"
+              "one = Call(sys.argv[1]); one.hello(); ends = one.get(['prod/agent/key'], client='agent/helper'); print(json.dumps(one.last()))\n")
+    file = house.folder / "claims.py"
+    file.write_text(script)
+    here = str(Path(__file__).parent)
+    process = house.start("", "/usr/bin/python3", str(file), str(house.socket), here, session=True)
+    out, err = house.ended(process)
+    event = json.loads(out)
+    assert (event["exit"], event["check"]) == (13, "not-this-client"), err
+
+
+def test_scopes_are_those_of_the_agent_alone(house):
+    """An agent gets nothing of the host, and the host nothing of the agent, and neither learns whether it exists."""
+    for ref in ("prod/db", "prod/never-was", "prod/other/key"):
+        out, err = house.ended(agent(house, f"stillvault read sv://{ref}; echo $?"))
+        assert out == b"13\n", err
+    out, err = house.ended(house.shell("stillvault read sv://prod/other/key; echo $?"))
+    assert out.endswith(b"13\n") or b"waiting" in err
+    assert not [card for card in house.cards() if card["client"].startswith("agent/")]
+
+
+def test_the_card_names_agent_and_host(house):
+    process = agent(house, "/bin/sh -c 'stillvault read sv://prod/agent/key; true'")
+    card = house.card()
+    assert (card["client"], card["host"], card["exe"]) == ("agent/helper", "db-1", os.path.realpath("/bin/sh"))
+    assert path_of(house, "agent") in [one["exe"] for one in card["chain"]]
+    shown = house.run("bob", "stillvault", "inbox")
+    assert "db-1" in shown
+    assert "agent/helper" in shown
+    house.approve()
+    assert house.ended(process)[0] == b"value of prod/agent/key;"
+    row = audit(house, "requested")[-1]
+    assert (row["actor"], row["host"]) == ("agent/helper", "db-1")
+
+
+# ---- what is not clear is refused -----------------------------------------------------------------------------------------------
+
+
+def test_an_agent_started_by_another_agent_is_neither(house):
+    inner = f"{path_of(house, 'agent-two')} -c '{WHOAMI}; stillvault read sv://prod/other/key; echo $?'; true"
+    out, err = house.ended(agent(house, inner))
+    assert b"identity-ambiguous" in err
+    assert out == b"13\n"
+
+
+def test_the_more_specific_entry_first(house):
+    uid = os.geteuid()
+    exe = path_of(house, "agent")
+    identities(house, entry("agent/other", exe=exe, uid=uid), entry("agent/helper", exe=exe))
+    assert told(house, agent(house, WHOAMI))["identity"]["client"] == "agent/other"
+    # Neither says more than the other: the file does not say which was meant.
+    identities(house, entry("agent/other", uid=uid), entry("agent/helper", exe=exe))
+    assert b"identity-ambiguous" in house.ended(agent(house, WHOAMI))[1]
+
+
+def test_a_digest_that_is_not_the_one_named_is_refused_and_not_the_host(house):
+    exe = path_of(house, "agent")
+    digest = hashlib.sha256(Path(exe).read_bytes()).hexdigest()
+    identities(house, entry(exe=exe, sha256=digest))
+    assert told(house, agent(house, WHOAMI))["identity"]["client"] == "agent/helper"
+    identities(house, entry(exe=exe, sha256="0" * 64))
+    out, err = house.ended(agent(house, "stillvault read sv://prod/db; echo $?"))
+    assert out == b"13\n"
+    assert b"identity-changed" in err
+
+
+def test_a_program_that_was_replaced_while_it_runs_is_not_the_host(house):
+    fifo = house.folder / "go"
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(fifo)
+    running = agent(house, f"read line < {fifo}; stillvault read sv://prod/db; echo $?")
+    program(house, "agent", b"newer")
+    fifo.write_text("go\n")
+    out, err = house.ended(running)
+    assert out == b"13\n"
+    assert b"identity-changed" in err
+    assert told(house, agent(house, WHOAMI))["identity"]["client"] == "agent/helper"
+
+
+# ---- the file ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "place", "rule"), [
+    ("[[identity]]\nclient = 'agent/x'\n", "identity 1", "no condition"),
+    ("[[identity]]\nclient = 'host/x'\nuid = 1\n", "identity 1, client", "not agent/NAME"),
+    ("[[identity]]\nclient = 'agent/x'\nexe = 'bin/x'\n", "identity 1, exe", "absolute path"),
+    ("[[identity]]\nclient = 'agent/x'\nexe = '/bin/../bin/x'\n", "identity 1, exe", "absolute path"),
+    ("[[identity]]\nclient = 'agent/x'\nexe = '/x'\nsha256 = 'abc'\n", "identity 1, sha256", "64 hexadecimal digits"),
+    ("[[identity]]\nclient = 'agent/x'\nexe = '/usr/bin/python3'\n", "identity 1, exe", "an interpreter"),
+    ("[[identity]]\nclient = 'agent/x'\nuser = 'nobody-of-that-name'\n", "identity 1, user", "no such account"),
+    ("[[identity]]\nclient = 'agent/x'\nuid = 1\nuser = 'root'\n", "identity 1, user", "twice"),
+    ("[[identity]]\nclient = 'agent/x'\nuid = -1\n", "identity 1, uid", "not the number"),
+    ("[[identity]]\nclient = 'agent/x'\nuid = true\n", "uid", "bool"),
+    ("[[identity]]\nclient = 'agent/x'\nexee = '/x'\n", "identity", "unknown field"),
+    ("[[identity]]\nuid = 1\n", "identity", "client"),
+    ("identity = 1\n", "identity", "Expected `array`"),
+    ("[[identity]\n", "", "not TOML"),
+    ("[[identity]]\nclient = 'agent/x'\nuid = 1\n[[identity]]\nclient = 'agent/y'\nuid = 1\n", "identity 2", "identity 1 holds wherever"),
+    ("[[identity]]\nclient = 'agent/x'\nuid = 1\n[[identity]]\nclient = 'agent/y'\nuid = 1\nexe = '/x'\n", "identity 2", "never would"),
+])
+def test_a_file_that_is_not_right_is_refused_with_place_rule_and_remedy(house, tmp_path, text, place, rule):
+    file = tmp_path / "identities.toml"
+    file.write_text(text)
+    done = subprocess.run([SCRIPTS / "stillvault", "daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file),
+                           "--format", "json"], env=house.environment("host"), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2, done
+    error = json.loads(done.stderr.splitlines()[-1])["error"]
+    assert (error["code"], place in error["message"], rule in error["message"]) == ("identities", True, True), error
+    assert error["remedy"]
+
+
+@pytest.mark.parametrize("spoil", ["file", "folder", "link", "owner", "absent"])
+def test_a_file_that_others_could_write_is_refused(house, tmp_path, spoil):
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    file = folder / "agents.toml"
+    file.write_text(entry(uid=1))
+    match spoil:
+        case "file":
+            file.chmod(0o664)
+        case "folder":
+            folder.chmod(0o775)
+        case "link":
+            file.rename(folder / "real.toml")
+            file.symlink_to("real.toml")
+        case "owner":
+            if not ROOT:
+                pytest.skip("needs a second account")
+            os.chown(file, 65534, 65534)
+        case "absent":
+            file.unlink()
+    done = subprocess.run([SCRIPTS / "stillvault", "daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file)],
+                          env=house.environment("host"), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2, done
+    assert b"identities" in done.stderr
+
+
+def test_the_file_is_read_again_and_a_bad_one_changes_nothing(house):
+    assert told(house, agent(house, WHOAMI))["identity"]["client"] == "agent/helper"
+    identities(house, "[[identity]]\nclient = 'agent/helper'\n")
+    seen = told(house, agent(house, WHOAMI))
+    assert seen["identity"]["client"] == "agent/helper"
+    assert "identities.toml was changed and is not in force" in seen["why"]
+    identities(house, entry("agent/other", exe=path_of(house, "agent")))
+    house.daemon.send_signal(signal.SIGHUP)
+    seen = told(house, agent(house, WHOAMI))
+    assert seen["identity"]["client"] == "agent/other"
+    assert "not in force" not in seen["why"]
+    identities(house)
+    assert "identity" not in told(house, agent(house, WHOAMI))
+
+
+# ---- task leases ---------------------------------------------------------------------------------------------------------------
+
+
+def test_one_approval_covers_the_agents_descendants_and_nobody_else(house):
+    fifo = house.folder / "more"
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(fifo)
+    ref = "sv://prod/agent/key"
+    running = agent(house, f"stillvault read {ref}; /bin/sh -c 'stillvault read {ref}; true'; "
+                           f"setsid -w /bin/sh -c 'stillvault read {ref}; true'; read line < {fifo}")
+    house.approve()
+    until(lambda: lease_uses(house) == 3, "the descendants were not served")
+    # Another run of the same agent is another task.
+    other = agent(house, f"stillvault read {ref}; echo $?")
+    card = house.card()
+    house.run("bob", "stillvault", "deny", card["id"])
+    out, err = house.ended(other)
+    assert out == b"10\n"
+    assert b"the lease that lives is for another task" in err
+    # It ends with the agent.
+    fifo.write_text("end\n")
+    house.ended(running)
+    until(lambda: not lease_list(house), "the lease outlived the task")
+
+
+def lease_list(house: House) -> list[dict]:
+    return json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"]
+
+
+def lease_uses(house: House) -> int:
+    return sum(one["uses"] for one in lease_list(house))
+
+
+@pytest.mark.skipif(not ROOT, reason="needs a second account")
+def test_another_account_below_the_agent_is_another_task(house):
+    ref = "sv://prod/agent/key"
+    below = f"setpriv --reuid 65534 --regid 65534 --clear-groups /bin/sh -c 'stillvault read {ref}; true'"
+    running = agent(house, f"stillvault read {ref}; {below}")
+    house.approve()
+    card = house.card()
+    assert card["uid"] == 65534
+    house.run("bob", "stillvault", "deny", card["id"])
+    out, _ = house.ended(running)
+    assert out == b"value of prod/agent/key;"
+
+
+def test_a_request_proposes_terms_and_people_only_shrink_them(house):
+    ref = "sv://prod/host/key"
+    shell = house.shell(f"stillvault read {ref} --window 1h --uses 2; stillvault read {ref}; stillvault read {ref}; true")
+    card = house.card()
+    assert card["window"] == 900  # of the policy: a request cannot widen it
+    house.approve("bob", "--window", "5m")
+    card = house.card()  # two uses, then it is asked again
+    house.run("bob", "stillvault", "deny", card["id"])
+    out, err = house.ended(shell)
+    assert out == b"value of prod/host/key;" * 2
+    assert b"every use of its lease is spent" in err
+    assert all("every use" not in json.dumps(one) for one in (card["claimed"], card["chain"]))
+
+
+def test_asked_again_for_a_newer_version(house):
+    ref = "sv://prod/host/key"
+    fifo = house.folder / "newer"
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(fifo)
+    shell = house.shell(f"stillvault read {ref}; read line < {fifo}; stillvault read {ref}; true")
+    house.approve()
+    until(lambda: len(lease_list(house)) == 1, "no lease")
+    house.seal("prod/host/key", b"value of prod/host/key;")
+    until(lambda: not lease_list(house), "the old version stayed")
+    fifo.write_text("go\n")
+    house.approve()
+    out, err = house.ended(shell)
+    assert out == b"value of prod/host/key;" * 2
+    assert b"there is a newer version" in err
