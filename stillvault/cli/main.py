@@ -31,6 +31,7 @@ VERBS = {
     "seal": ("sealing", "seal", "Seal a value."),
     "secrets": ("sealing", "secrets", "List names and versions; never values."),
     "reseal": ("sealing", "reseal", "Seal again for the devices of the present roster."),
+    "scan": ("scanning", "scan", "Find plaintext credentials in files, and seal them."),
     "inbox": ("approving", "inbox", "Cards that wait for you."),
     "approve": ("approving", "approve", "Approve a card."),
     "deny": ("approving", "deny", "Deny a card."),
