@@ -33,6 +33,9 @@ export const organisation = signal("");
 export const waiting = signal(0);
 export const line = signal<StreamState>("connecting");
 
+/** Why the console did not open by itself: shown beside the sign-in. */
+export const trouble = signal<unknown>(undefined);
+
 /** The one Api of the cookie session. A 401 moves the session to `expired`; the screen stays as it is under the notice. */
 export const relay = new Api({
   onExpired: () => {
@@ -87,12 +90,17 @@ export async function start(): Promise<void> {
   } catch (error) {
     if (error instanceof ApiError && (error.status === 401 || error.status === 403)) session.value = "signed-out";
     else if (error instanceof ApiError && error.offline) session.value = "unreachable";
-    else session.value = "signed-out";
+    else {
+      // The session stands, and what the relay shows does not verify: nothing is drawn of it.
+      trouble.value = error;
+      session.value = "signed-out";
+    }
   }
 }
 
 /** After a sign-in whose trust has verified: the screens may draw, the line is opened. */
 export async function signedIn(standing: Account, found?: Who): Promise<void> {
+  trouble.value = undefined;
   hangUp();
   endBackground();
   const now = found ?? (await relay.get<Who>("/v1/session"));
@@ -102,6 +110,7 @@ export async function signedIn(standing: Account, found?: Who): Promise<void> {
   organisation.value = (await standing.trust()).root.name;
   hangUp = relay.stream(
     (event) => {
+      if (event.kind === "roster") standing.forget(); // before anybody asks for it again
       for (const listener of [...listeners]) listener(event);
     },
     (state) => {

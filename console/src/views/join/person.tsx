@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { useLeaveGuard } from "../../app/guard";
 import { navigate, takeFragment } from "../../app/router";
 import { deviceLabel } from "../../device/label";
 import { join as texts } from "../../texts/join";
@@ -96,6 +97,7 @@ function Words({ joining, transfer, onJoined, onError, failed }: {
       announce(texts[reached]);
     }).then(onJoined, onError);
   }, [joining]);
+  useLeaveGuard(!failed);
   if (failed) return null;
   return (
     <Card>

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { useLeaveGuard } from "../../app/guard";
 import { takeFragment } from "../../app/router";
 import { environment, relay, type Environment } from "../../app/session";
 import { setup as texts } from "../../texts/setup";
@@ -31,6 +32,8 @@ export default function Screen() {
       heading?.focus();
     }
   }, [step]);
+
+  useLeaveGuard(step === "kit" || step === "sign");
 
   if (error) return <Frame><Problem title={texts.checks.failed} error={error} /></Frame>;
   if (!standing) return <Frame><Skeleton /></Frame>;

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { navigate, path } from "../../app/router";
-import { environment, session } from "../../app/session";
+import { environment, session, trouble } from "../../app/session";
 import { app } from "../../texts/app";
 import { signin as texts } from "../../texts/signin";
 import { Button, Card, More, Notice, Page, Problem } from "../../ui";
@@ -43,7 +43,7 @@ export default function Screen() {
             </p>
           ) : null}
           {before ? <p class="small">{texts.before(before)}</p> : null}
-          <Problem title={texts.failed} error={error} />
+          <Problem title={texts.failed} error={error ?? trouble.value} />
           <Button kind="accent" wide busy={busy} onClick={go}>
             {busy ? texts.busy : texts.button}
           </Button>
