@@ -10,7 +10,6 @@ import { DeviceFault } from "./fault";
 import type { Wrapped } from "./memory";
 
 const NONCE = 12; // bytes
-const SCALAR_AT = 36; // bytes of a P-256 PKCS#8 before the scalar: what every WebCrypto writes, and `pairOfScalar` checks
 const ECDH = { name: "ECDH", namedCurve: "P-256" };
 const ECDSA = { name: "ECDSA", namedCurve: "P-256" };
 
@@ -62,13 +61,21 @@ export async function unwrapScalar(lock: Lock, owner: Owner, wrapped: Wrapped): 
     return crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData: bound(owner, wrapped.public) }, lock, sealed);
   });
   const bytes = new Uint8Array(pkcs8);
-  const scalar = bytes.slice(SCALAR_AT, SCALAR_AT + 32);
-  bytes.fill(0);
-  const found = await pairOfScalar(scalar.slice());
+  const scalar = scalarOf(bytes);
+  const found = await opening(() => pairOfScalar(scalar));
   if (b64(found.public) !== wrapped.public) {
     scalar.fill(0);
     throw notOpened();
   }
+  return scalar;
+}
+
+/** The scalar of a P-256 PKCS#8, and the rest wiped. Engines write the public half or leave it out: the outer length is of two bytes or
+ * of one. Whoever calls compares the public key. */
+export function scalarOf(pkcs8: Bytes): Bytes {
+  const at = pkcs8[1] === 0x81 ? 36 : 35;
+  const scalar = pkcs8.slice(at, at + 32);
+  pkcs8.fill(0);
   return scalar;
 }
 

@@ -5,10 +5,10 @@ import { generatePair } from "../protocol/hpke";
 import { generateKey } from "../protocol/keys";
 import type { Key, Kem, Signature } from "../protocol/objects";
 import { wrap as wrapSigned } from "../protocol/signed";
-import { b64, concat } from "../protocol/text";
+import { b64 } from "../protocol/text";
 import type { Signed } from "../protocol/objects";
 import { signatureOf } from "./account";
-import { lockOf, wrap, type Lock } from "./custody";
+import { lockOf, scalarOf, wrap, type Lock } from "./custody";
 import { DeviceFault } from "./fault";
 import { Memory, rememberIdentity, type Identity, type Wrapped } from "./memory";
 import { assert, type NewPasskey } from "./passkey";
@@ -73,10 +73,11 @@ export async function keep(identity: Identity, wrapped: Wrapped[], deny?: { pair
   return memory;
 }
 
-/** Where a P-256 or Ed25519 private key's raw bytes stand in what WebCrypto exports. */
+/** The 32 bytes of an extractable P-256 or Ed25519 private key, as they stand on a recovery kit. The caller wipes them. */
 export async function rawPrivate(key: CryptoKey): Promise<Bytes> {
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", key));
-  const raw = key.algorithm.name === "Ed25519" ? pkcs8.slice(-32) : pkcs8.slice(36, 68);
+  if (key.algorithm.name !== "Ed25519") return scalarOf(pkcs8);
+  const raw = pkcs8.slice(-32);
   pkcs8.fill(0);
-  return concat(raw);
+  return raw;
 }

@@ -1,0 +1,31 @@
+// Times as people read them: relative under a day, never wrong by a unit.
+import { describe, expect, it } from "vitest";
+import { duration, relative } from "../src/ui/format";
+
+describe("format", () => {
+  it.each([
+    [0, "now"],
+    [-9, "now"],
+    [-30, "30 seconds ago"],
+    [-90, "2 minutes ago"],
+    [-3600, "1 hour ago"],
+    [28_790, "in 8 hours"],
+    [86_399, "in 24 hours"],
+  ])("%i seconds from now is %s", (by, text) => {
+    expect(relative(1_800_000_000 + by, 1_800_000_000)).toBe(text);
+  });
+
+  it("is a date from a day on", () => {
+    expect(relative(1_800_000_000 - 86_400, 1_800_000_000)).toMatch(/20\d\d/);
+  });
+
+  it.each([
+    [-5, "0 sec"],
+    [59, "59 sec"],
+    [61, "1 min 1 sec"],
+    [3600, "1 hr"],
+    [90_061, "1 day 1 hr"],
+  ])("a duration of %i seconds is %s", (seconds, text) => {
+    expect(duration(seconds)).toBe(text);
+  });
+});
