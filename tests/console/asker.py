@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+import msgspec
+
 from stillvault.crypto.private import Ephemeral
 from stillvault.crypto.public import b64decode, b64encode, encode, oid_of, sha256
 from stillvault.protocol import messages
@@ -27,28 +29,31 @@ def main() -> None:
     organisation = home.organisation()
     relay = Relay(organisation.relay, home.ca())
     client = load_clients(home)[0]
+    own = b64encode(oid_of(client.cert))
     now = int(time.time())
-    session = sign_in(relay, lambda payload: client.key.sign("login", payload), org=b64decode(organisation.org_id), now=now,
-                      client=b64encode(oid_of(client.cert)))
+    org = organisation.org_id
+    session = sign_in(relay, lambda payload: client.key.sign("login", payload), org=b64decode(org), now=now, client=own)
     store = TrustStore(home)
     trust = store.refresh(relay, session.token, now)
-    head = store.check(relay, session.token, trust)
+    size, root = store.check(relay, session.token, trust)
+    same = {"org": org, "client": own, "minimum": [1, 0], "suite": "p256", "uses": 0, "purpose": "use",
+            "roster": list(trust.pair), "log_head": [size, b64encode(root)]}
     for number, card in enumerate(json.load(sys.stdin)):
-        signed = [client.key.sign("request", encode(request(organisation.org_id, client.cert, trust.pair, head, now, number, one)))
-                  for one in card]
-        relay.call("POST", "/v1/requests", messages.NewRequests(requests=signed), returns=messages.RequestStates, token=session.token)  # type: ignore[arg-type]
-        print(json.dumps([b64encode(oid_of(one)) for one in signed]))
+        made = [client.key.sign("request", encode({**same, **terms(one, now, number)})) for one in card]
+        body = messages.NewRequests(requests=[msgspec.Raw(one) for one in made])
+        relay.call("POST", "/v1/requests", body, returns=messages.RequestStates, token=session.token)
+        print(json.dumps([b64encode(oid_of(one)) for one in made]))
 
 
-def request(org: str, cert: bytes, pair: tuple[int, int], head: tuple[int, bytes], now: int, number: int, given: dict[str, Any]) -> dict[str, Any]:
+def terms(given: dict[str, Any], now: int, number: int) -> dict[str, Any]:
+    """What differs from request to request."""
     issued = given.get("issued", now)
+    observed = {"host": "db-1", "uid": 1000 + number, "user": "agent", "exe": "/usr/bin/agent", "chain": [], "grade": "user",
+                "exe_sha256": b64encode(sha256(b"agent"))}
     return {
-        "org": org, "id": b64encode(secrets.token_bytes(16)), "client": b64encode(oid_of(cert)), "path": given["path"], "minimum": [1, 0],
-        "suite": "p256", "ephemeral": b64encode(Ephemeral.generate().public), "issued": issued, "expires": issued + given.get("life", 300),
-        "window": given.get("window", 900), "uses": 0, "roster": list(pair), "log_head": [head[0], b64encode(head[1])], "purpose": "use",
-        "observed": {"host": "db-1", "uid": 1000 + number, "user": "agent", "exe": "/usr/bin/agent", "exe_sha256": b64encode(sha256(b"agent")),
-                     "chain": [], "grade": "user", **given.get("observed", {})},
-        "claimed": given.get("claimed", {}),
+        "id": b64encode(secrets.token_bytes(16)), "path": given["path"], "ephemeral": b64encode(Ephemeral.generate().public),
+        "issued": issued, "expires": issued + given.get("life", 300), "window": given.get("window", 900),
+        "observed": {**observed, **given.get("observed", {})}, "claimed": given.get("claimed", {}),
     }
 
 

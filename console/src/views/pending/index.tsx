@@ -81,7 +81,7 @@ function Line({ entry, current }: { entry: Entry; current: boolean }) {
         </>
       }
       meta={ended ? <Time at={request.issued} /> : <TimeLeft from={request.issued} until={request.expires} />}
-      end={ended ? <Badge>{texts.ended[ended.how] ?? texts.over}</Badge> : entry.marks.length ? <Badge tone="warn">{texts.lookTwice}</Badge> : null}
+      end={ended ? <Badge>{texts.ended[ended.how] ?? texts.over}</Badge> : entry.marks.some((one) => one.kind !== "grade") ? <Badge tone="warn">{texts.lookTwice}</Badge> : null}
     />
   );
 }
