@@ -18,3 +18,8 @@ HIDDEN = re.compile(
 def plain(text: str) -> str:
     """The text with every hidden character written out as `\\u{202e}`. Backslashes stay: this is for display alone."""
     return HIDDEN.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)
+
+
+def visible(text: str) -> str:
+    """Text of ours for a signed object (section 2): the set and the backslash written out, so that a receiver takes it."""
+    return plain(text.replace("\\", "\\u{5c}"))
