@@ -29,6 +29,14 @@ class Assignment:
     value: str = field(repr=False)
 
 
+def env_like(name: str) -> bool:
+    """Whether a file of this name holds `NAME=value` lines: `.env`, `.env.local`, `prod.env`; not a template of one."""
+    lower = name.lower()
+    if lower.endswith((".example", ".sample", ".template", ".dist", ".tpl", ".stillvault", ".schema")):
+        return False
+    return lower == ".env" or lower.startswith(".env.") or lower.endswith(".env") or lower in (".envrc", "environment")
+
+
 def assignments(text: str) -> Iterator[Assignment]:
     """Every assignment of the text, in order."""
     offset = 0

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stillvault.scan.envfile import assignments
+from stillvault.scan.envfile import assignments, env_like
 
 LONG_LINE = 2000  # characters: longer lines are minified or data, and only tokens are looked for in them
 ALLOWED = ("stillvault:allow", "gitleaks:allow", "pragma: allowlist secret")
@@ -95,14 +95,6 @@ QUOTED = re.compile(r"""["']?\]?\s{0,4}(?::=|=>|==|=|:)\s{0,4}[rbu]?(?P<quote>["
 UNQUOTED = re.compile(r"""["']?[ \t]{0,4}[=:][ \t]{0,4}(?P<value>[^\s"'`#,;]{8,200})[ \t]*(?=\r?\n|\Z|[ \t]#)""")
 SCALARS = (".ini", ".cfg", ".conf", ".cnf", ".properties", ".yaml", ".yml", ".npmrc", ".pypirc", ".tfvars", "credentials")
 EXPRESSION = re.compile(r"[()<>{}\[\]|\\^]|::|->|\A[/.~@#&?]|\A[a-z+]{2,12}://|\A(?:[A-Za-z_][A-Za-z_-]*[./:]){1,8}[A-Za-z_-]*\Z")
-
-
-def env_like(name: str) -> bool:
-    """Whether a file of this name holds `NAME=value` lines: `.env`, `.env.local`, `prod.env`; not a template of one."""
-    lower = name.lower()
-    if lower.endswith((".example", ".sample", ".template", ".dist", ".tpl", ".stillvault", ".schema")):
-        return False
-    return lower == ".env" or lower.startswith(".env.") or lower.endswith(".env") or lower in (".envrc", "environment")
 
 
 def findings(text: str, name: str) -> list[Finding]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stillvault.scan.envfile import assignments
-from stillvault.scan.rules import allowed, env_like, findings
+from stillvault.scan.envfile import assignments, env_like
+from stillvault.scan.rules import allowed, findings
 from stillvault.scan.walk import SKIPPED, Walk, decode, encode
 
 RANDOM = random.Random(7)
