@@ -1,4 +1,4 @@
-//! The command line: which verb, with what. Every flag of these five verbs stands here and in [`crate::help`].
+//! The command line: which verb, with what. Every flag of these verbs stands here and in [`crate::help`].
 //!
 //! A verb that is not ours goes to the rest of the command line with its arguments untouched, before anything else is judged.
 
@@ -6,9 +6,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::fault::{Fault, Format};
+use crate::handle::Handle;
 use crate::help;
 use crate::line::{Line, Token};
-use crate::reference::Path;
+use crate::reference::{Path, Reference};
 
 /// What a question to the daemon may carry.
 #[derive(Debug, Default, Clone)]
@@ -19,35 +20,101 @@ pub struct Question {
     pub ttl: Option<u64>,
     /// How long to wait for an answer, in seconds.
     pub wait: Option<u64>,
+    /// The longest lease that is asked for, in seconds; people can only shorten it.
+    pub window: Option<u64>,
+    /// How many uses of it, likewise.
+    pub uses: Option<u64>,
 }
 
-/// `read`.
-pub struct Read {
-    /// Which secret.
-    pub path: Path,
+impl Question {
+    /// Whether it says anything about the lease.
+    pub const fn is_lease(&self) -> bool {
+        self.window.is_some() || self.uses.is_some()
+    }
+}
+
+/// Where a value goes that is printed or written.
+#[derive(Debug)]
+pub struct Output {
     /// No line end after the value on a terminal.
     pub bare: bool,
     /// A file instead of standard output.
     pub out_file: Option<PathBuf>,
     /// Its permissions.
-    pub mode: u32,
+    pub mode: Option<u32>,
     /// Replace a file that exists.
     pub force: bool,
     /// Show it on a terminal.
     pub reveal: bool,
+}
+
+impl Output {
+    const fn new() -> Self {
+        Self { bare: false, out_file: None, mode: None, force: false, reveal: false }
+    }
+
+    /// Takes a flag of these. False when it is none.
+    fn flag(&mut self, flag: &str, line: &mut Line) -> Result<bool, Fault> {
+        match flag {
+            "-n" => self.bare = true,
+            "--out-file" => self.out_file = Some(PathBuf::from(line.value()?)),
+            "--mode" => self.mode = Some(line.mode()?),
+            "--force" => self.force = true,
+            "--reveal" => self.reveal = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn is_given(&self) -> bool {
+        self.bare || self.out_file.is_some() || self.mode.is_some() || self.force || self.reveal
+    }
+
+    fn check(&self, verb: &str) -> Result<(), Fault> {
+        if self.out_file.is_none() && (self.force || self.mode.is_some()) {
+            return Err(Fault::usage("--mode and --force go with --out-file", format!("see stillvault help {verb}")));
+        }
+        Ok(())
+    }
+}
+
+/// `read`.
+pub struct Read {
+    /// Which secret, or which field of it.
+    pub reference: Reference,
+    /// Where it goes.
+    pub output: Output,
+    /// Give a handle, and do not wait.
+    pub detach: bool,
     /// What goes with the question.
     pub question: Question,
+}
+
+/// `wait`.
+pub struct Wait {
+    /// What was asked before.
+    pub handle: Handle,
+    /// Where the value goes.
+    pub output: Output,
+    /// Say how it stands, and take nothing.
+    pub state: bool,
+    /// `--wait`: how long, in seconds.
+    pub patience: Option<u64>,
 }
 
 /// `run`.
 #[allow(clippy::struct_field_names, reason = "dry_run is the flag's name")]
 pub struct Run {
     /// `--env`, in order.
-    pub bindings: Vec<(OsString, Path)>,
+    pub bindings: Vec<(OsString, Reference)>,
     /// `--env-file`, in order.
     pub env_files: Vec<PathBuf>,
     /// Do not look for values in the output.
     pub no_masking: bool,
+    /// Give a handle, and do not wait.
+    pub detach: bool,
+    /// Take the values of what was asked before.
+    pub handle: Option<Handle>,
     /// Say what would be asked, and ask nobody.
     pub dry_run: bool,
     /// What goes with the question.
@@ -76,6 +143,8 @@ pub struct Inject {
 pub enum Verb {
     /// One value, raw.
     Read(Read),
+    /// The same, of a handle.
+    Wait(Wait),
     /// A command with values in its environment.
     Run(Run),
     /// A file from a template.
@@ -141,6 +210,7 @@ fn verb(line: &mut Line, arguments: &[OsString]) -> Result<Verb, Fault> {
             Some(Token::Word(word)) => {
                 return match word.to_str() {
                     Some("read") => read(line),
+                    Some("wait") => wait(line),
                     Some("run") => run(line),
                     Some("inject") => inject(line),
                     Some("leases") => leases(line),
@@ -158,57 +228,82 @@ fn unexpected(verb: &str, what: &OsStr) -> Fault {
     Fault::usage(format!("stillvault {verb} does not take '{what}'"), format!("see stillvault help {verb}"))
 }
 
-fn reference(word: &OsStr) -> Result<Path, Fault> {
-    Path::reference(&word.to_string_lossy())
-}
-
 fn read(line: &mut Line) -> Result<Verb, Fault> {
-    let mut paths = Vec::new();
-    let (mut bare, mut out_file, mut mode, mut force, mut reveal) = (false, None, None, false, false);
+    let (mut references, mut output, mut detach) = (Vec::new(), Output::new(), false);
     let mut question = Question::default();
     while let Some(token) = line.next()? {
         match token {
-            Token::Word(word) => paths.push(reference(&word)?),
+            Token::Word(word) => references.push(Reference::parse(&word.to_string_lossy())?),
             Token::Flag(flag) => match flag.as_str() {
-                "-n" => bare = true,
-                "--out-file" => out_file = Some(PathBuf::from(line.value()?)),
-                "--mode" => mode = Some(line.mode()?),
-                "--force" => force = true,
-                "--reveal" => reveal = true,
+                "--detach" => detach = true,
                 "-h" | "--help" => return Ok(Verb::Help(help::READ)),
                 flag => {
-                    if !line.question(flag, &mut question)? {
+                    if !output.flag(flag, line)? && !line.question(flag, &mut question)? {
                         return Err(unexpected("read", OsStr::new(flag)));
                     }
                 }
             },
         }
     }
-    if out_file.is_none() && (force || mode.is_some()) {
-        return Err(Fault::usage("--mode and --force go with --out-file", "see stillvault help read"));
+    output.check("read")?;
+    if detach && (output.is_given() || question.wait.is_some()) {
+        let message = "--detach gives a handle at once: it goes without --wait and without a place for the value";
+        return Err(Fault::usage(message, "give them to stillvault wait HANDLE"));
     }
-    let mut paths = paths.into_iter();
-    match (paths.next(), paths.next()) {
-        (Some(path), None) => Ok(Verb::Read(Read { path, bare, out_file, mode: mode.unwrap_or(0o600), force, reveal, question })),
+    let mut references = references.into_iter();
+    match (references.next(), references.next()) {
+        (Some(reference), None) => Ok(Verb::Read(Read { reference, output, detach, question })),
         _ => Err(Fault::usage("stillvault read takes one reference", "stillvault read sv://PATH")),
+    }
+}
+
+fn wait(line: &mut Line) -> Result<Verb, Fault> {
+    let (mut handles, mut output, mut state, mut wait) = (Vec::new(), Output::new(), false, None);
+    while let Some(token) = line.next()? {
+        match token {
+            Token::Word(word) => handles.push(Handle::parse(&word.to_string_lossy())?),
+            Token::Flag(flag) => match flag.as_str() {
+                "--state" => state = true,
+                "--wait" => wait = Some(line.wait()?),
+                "-h" | "--help" => return Ok(Verb::Help(help::WAIT)),
+                flag => {
+                    if !output.flag(flag, line)? && !line.global(flag)? {
+                        return Err(unexpected("wait", OsStr::new(flag)));
+                    }
+                }
+            },
+        }
+    }
+    output.check("wait")?;
+    if state && output.is_given() {
+        return Err(Fault::usage("--state takes no value, so it has no place for one", "see stillvault help wait"));
+    }
+    let mut handles = handles.into_iter();
+    match (handles.next(), handles.next()) {
+        (Some(handle), None) => Ok(Verb::Wait(Wait { handle, output, state, patience: wait })),
+        _ => Err(Fault::usage("stillvault wait takes one handle", "stillvault wait HANDLE, as --detach printed it")),
     }
 }
 
 fn run(line: &mut Line) -> Result<Verb, Fault> {
     let (mut bindings, mut env_files, mut no_masking, mut dry_run) = (Vec::new(), Vec::new(), false, false);
+    let (mut detach, mut handle) = (false, None);
     let mut question = Question::default();
     while let Some(token) = line.next()? {
         match token {
             Token::Word(program) => {
                 let mut command = vec![program];
                 command.extend(line.rest()?);
-                return Ok(Verb::Run(Run { bindings, env_files, no_masking, dry_run, question, command }));
+                let run = Run { bindings, env_files, no_masking, detach, handle, dry_run, question, command };
+                return check_run(&run).map(|()| Verb::Run(run));
             }
             Token::Flag(flag) => match flag.as_str() {
                 "--env" => bindings.push(binding(&line.text("--env")?)?),
                 "--env-file" => env_files.push(PathBuf::from(line.value()?)),
                 "--no-masking" => no_masking = true,
                 "--dry-run" => dry_run = true,
+                "--detach" => detach = true,
+                "--handle" => handle = Some(Handle::parse(&line.text("--handle")?)?),
                 "-h" | "--help" => return Ok(Verb::Help(help::RUN)),
                 flag => {
                     if !line.question(flag, &mut question)? {
@@ -221,8 +316,20 @@ fn run(line: &mut Line) -> Result<Verb, Fault> {
     Err(Fault::usage("stillvault run takes a command", "stillvault run --env NAME=sv://PATH -- CMD"))
 }
 
+fn check_run(run: &Run) -> Result<(), Fault> {
+    let asks = run.question.reason.is_some() || run.question.ttl.is_some() || run.question.is_lease();
+    if run.handle.is_some() && (run.detach || asks) {
+        let message = "--handle takes what was asked before: it goes without --detach, --reason, --ttl, --window and --uses";
+        return Err(Fault::usage(message, "give them where the handle is asked for"));
+    }
+    if run.detach && run.question.wait.is_some() {
+        return Err(Fault::usage("--detach gives a handle at once: it goes without --wait", "give it with --handle"));
+    }
+    Ok(())
+}
+
 /// `NAME=sv://PATH`.
-fn binding(text: &str) -> Result<(OsString, Path), Fault> {
+fn binding(text: &str) -> Result<(OsString, Reference), Fault> {
     let remedy = "write --env NAME=sv://PATH; a plain value goes before the command, as NAME=VALUE stillvault run ..";
     let Some((name, target)) = text.split_once('=') else {
         return Err(Fault::usage("--env takes NAME=sv://PATH", remedy));
@@ -231,7 +338,7 @@ fn binding(text: &str) -> Result<(OsString, Path), Fault> {
     if !target.starts_with(crate::reference::SCHEME) {
         return Err(Fault::usage(format!("--env {name}= is not a reference"), remedy));
     }
-    Ok((OsString::from(name), Path::reference(target)?))
+    Ok((OsString::from(name), Reference::parse(target)?))
 }
 
 fn inject(line: &mut Line) -> Result<Verb, Fault> {
@@ -319,6 +426,7 @@ fn topic(line: &mut Line) -> Result<Verb, Fault> {
     Ok(match topic.to_str() {
         Some("read") => Verb::Help(help::READ),
         Some("run") => Verb::Help(help::RUN),
+        Some("wait") => Verb::Help(help::WAIT),
         Some("inject") => Verb::Help(help::INJECT),
         Some("leases") => Verb::Help(help::LEASES),
         Some("whoami") => Verb::Help(help::WHOAMI),

@@ -43,6 +43,8 @@ pub struct Delivered {
 
 /// What a question brought.
 pub struct Answer {
+    /// What was asked for.
+    pub paths: Vec<Path>,
     /// One for each path, in their order.
     pub values: Vec<Delivered>,
     /// Signals, still held back.
@@ -51,31 +53,68 @@ pub struct Answer {
     pub core_files: CoreFiles,
 }
 
-/// Asks for `paths`, which are distinct. `argv` is the command to be run, when there is one.
-pub fn ask(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Question, format: Format) -> Result<Answer, Fault> {
-    if paths.len() > MAX_REFERENCES {
-        let message = format!("{} secrets at once; one card holds {MAX_REFERENCES}", paths.len());
-        return Err(Fault::usage(message, "split the command"));
+/// A connection for values: signals are held, and this process is hidden as early as the daemon allows.
+pub struct Link {
+    /// The daemon.
+    pub daemon: Daemon,
+    signals: Signals,
+    early: Option<CoreFiles>,
+}
+
+impl Link {
+    /// Step 1.
+    pub fn open() -> Result<Self, Fault> {
+        let signals = Signals::hold()?;
+        let daemon = Daemon::connect(Some(&signals))?;
+        let early = if daemon.uid == Uid::effective() { None } else { Some(CoreFiles::forbid()?) };
+        Ok(Self { daemon, signals, early })
     }
-    // 1
-    let signals = Signals::hold()?;
-    let mut daemon = Daemon::connect(Some(&signals))?;
-    let early = if daemon.uid == Uid::effective() { None } else { Some(CoreFiles::forbid()?) };
-    // 2
-    let (readers, writers): (Vec<_>, Vec<_>) =
-        paths.iter().map(|_| value_pipe()).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-    daemon.send("get", frame(paths, argv, question), &writers)?;
-    drop(writers);
-    // 3
-    let delivered = wait(&mut daemon, &signals, question.wait, format)?;
-    // 4
-    let core_files = match early {
-        Some(early) => early,
-        None => CoreFiles::forbid()?,
-    };
-    // 5
-    let values = receive(paths, readers, delivered)?;
-    Ok(Answer { values, signals, core_files })
+
+    /// Sends a frame and waits for `event`, showing who was asked. `late` is what to say when `patience`, in seconds, is over.
+    pub fn call(
+        &mut self,
+        verb: &str,
+        fields: Frame,
+        pipes: &[OwnedFd],
+        event: &str,
+        patience: Option<u64>,
+        format: Format,
+    ) -> Result<Frame, Fault> {
+        self.daemon.send(verb, fields, pipes)?;
+        wait(&mut self.daemon, &self.signals, event, patience, format)
+    }
+
+    /// Steps 2 to 5: the values of `paths`, by `verb`.
+    pub fn values(
+        mut self,
+        verb: &str,
+        fields: Frame,
+        paths: Vec<Path>,
+        patience: Option<u64>,
+        format: Format,
+    ) -> Result<Answer, Fault> {
+        // 2
+        let (readers, writers): (Vec<_>, Vec<_>) =
+            paths.iter().map(|_| value_pipe()).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        self.daemon.send(verb, fields, &writers)?;
+        drop(writers);
+        // 3
+        let delivered = wait(&mut self.daemon, &self.signals, "delivered", patience, format)?;
+        // 4
+        let core_files = match self.early {
+            Some(early) => early,
+            None => CoreFiles::forbid()?,
+        };
+        // 5
+        let values = receive(&paths, readers, delivered)?;
+        Ok(Answer { paths, values, signals: self.signals, core_files })
+    }
+}
+
+/// Asks for `paths`, which are distinct. `argv` is the command to be run, when there is one.
+pub fn ask(paths: Vec<Path>, argv: Option<&[std::ffi::OsString]>, question: &Question, format: Format) -> Result<Answer, Fault> {
+    let fields = frame(&paths, argv, question)?;
+    Link::open()?.values("get", fields, paths, question.wait, format)
 }
 
 fn value_pipe() -> Result<(OwnedFd, OwnedFd), Fault> {
@@ -88,7 +127,12 @@ fn value_pipe() -> Result<(OwnedFd, OwnedFd), Fault> {
     Err(Fault::failed("pipe", "the kernel gives this user no more pipes of 64 KiB", remedy))
 }
 
-fn frame(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Question) -> Frame {
+/// The fields of a question.
+pub fn frame(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Question) -> Result<Frame, Fault> {
+    if paths.len() > MAX_REFERENCES {
+        let message = format!("{} secrets at once; one card holds {MAX_REFERENCES}", paths.len());
+        return Err(Fault::usage(message, "split the command"));
+    }
     let mut fields = Frame::new();
     fields.insert("refs".into(), paths.iter().map(Path::as_str).collect());
     if let Some(argv) = argv {
@@ -97,22 +141,23 @@ fn frame(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Questio
     if let Some(reason) = &question.reason {
         fields.insert("reason".into(), reason.as_str().into());
     }
-    for (name, seconds) in [("ttl", question.ttl), ("wait", question.wait)] {
-        if let Some(seconds) = seconds {
-            fields.insert(name.into(), seconds.into());
+    let numbers = [("ttl", question.ttl), ("wait", question.wait), ("window", question.window), ("uses", question.uses)];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            fields.insert(name.into(), number.into());
         }
     }
-    fields
+    Ok(fields)
 }
 
-/// Waits for `delivered`. An error of the daemon carries its own exit status.
-fn wait(daemon: &mut Daemon, signals: &Signals, patience: Option<u64>, format: Format) -> Result<Frame, Fault> {
+/// Waits for `event`. An error of the daemon carries its own exit status.
+fn wait(daemon: &mut Daemon, signals: &Signals, event: &str, patience: Option<u64>, format: Format) -> Result<Frame, Fault> {
     let mut waiting = Waiting::new(format);
     let end = patience.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds + GRACE)));
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
-            let message = "nobody answered in the time that --wait gives; what was asked is withdrawn";
+            let message = "nobody answered in the time that --wait gives; what was asked is withdrawn unless it has a handle";
             return Err(Fault::failed("expired", message, "ask again with a longer --wait").with_exit(exit::EXPIRED));
         }
         let pause = [left, waiting.tick()].into_iter().flatten().min();
@@ -134,7 +179,7 @@ fn wait(daemon: &mut Daemon, signals: &Signals, patience: Option<u64>, format: F
         while let Some(frame) = next {
             match frame.get("event").and_then(Json::as_str) {
                 Some("pending") => waiting.pending(frame),
-                Some("delivered") => return Ok(frame),
+                Some(came) if came == event => return Ok(frame),
                 _ => return Err(refusal(&frame)),
             }
             next = daemon.whole()?;

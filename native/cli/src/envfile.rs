@@ -4,6 +4,10 @@
 //! * A bare value runs to the end of the line, without blanks at either end; ` #` begins a comment.
 //! * `'..'` is literal; in `".."` stand `\n`, `\r`, `\t`, `\"`, `\\` and `\$`. Neither spans lines.
 //! * Nothing is expanded: `$NAME` and backquotes mean themselves.
+//!
+//! The same grammar is that of a sealed value with fields ([`crate::field`]), so what is unquoted is wiped when dropped.
+
+use zeroize::Zeroizing;
 
 use crate::environment::check_name;
 use crate::fault::Fault;
@@ -11,29 +15,35 @@ use crate::fault::Fault;
 /// The assignments of a file, in order.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, Fault> {
     let mut assignments = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let refused = |why: &str| Fault::usage(format!("line {}: {why}", number + 1), "write NAME=value or NAME=sv://PATH");
-        let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-        let (name, value) = line.split_once('=').ok_or_else(|| refused("there is no ="))?;
+    for (number, line) in lines(text) {
+        let refused = |why: &str| Fault::usage(format!("line {number}: {why}"), "write NAME=value or NAME=sv://PATH");
+        let (name, value) = line.ok_or_else(|| refused("there is no ="))?;
         check_name(name).map_err(|fault| refused(&fault.message))?;
-        assignments.push((name.to_owned(), unquoted(value.trim_start()).map_err(refused)?));
+        assignments.push((name.to_owned(), unquoted(value).map_err(refused)?.to_string()));
     }
     Ok(assignments)
 }
 
-fn unquoted(value: &str) -> Result<String, &'static str> {
+/// Each line that says something, with its number: name and value as written, or `None` where there is no `=`.
+pub fn lines(text: &str) -> impl Iterator<Item = (usize, Option<(&str, &str)>)> {
+    let said = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    said.map(|(number, line)| {
+        let line = line.strip_prefix("export ").map_or(line, str::trim_start);
+        (number + 1, line.split_once('=').map(|(name, value)| (name, value.trim_start())))
+    })
+}
+
+/// The value of a line, as it is meant. Never longer than it was written, so that the buffer does not move.
+pub fn unquoted(value: &str) -> Result<Zeroizing<String>, &'static str> {
+    let mut text = Zeroizing::new(String::with_capacity(value.len()));
     let mut characters = value.chars();
     let Some(quote @ ('\'' | '"')) = characters.next() else {
         let before = |at: usize| value.get(..at).unwrap_or_default();
         let starts = |&(at, c): &(usize, char)| c == '#' && (at == 0 || before(at).ends_with([' ', '\t']));
         let bare = value.char_indices().find(starts).map_or(value, |(at, _)| before(at));
-        return Ok(bare.trim_end().to_owned());
+        text.push_str(bare.trim_end());
+        return Ok(text);
     };
-    let mut text = String::new();
     while let Some(character) = characters.next() {
         match character {
             end if end == quote => {

@@ -1,7 +1,7 @@
 //! The environment of the child: where references stand, and what takes their place.
 //!
 //! Three sources, the later wins: the environment of the caller, each `--env-file`, each `--env`. A variable whose whole value is
-//! `sv://PATH` is a reference; one that begins `sv://` and is not a path is refused rather than passed on.
+//! `sv://PATH` or `sv://PATH#FIELD` is a reference; one that begins `sv://` and is none is refused rather than passed on.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -10,11 +10,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use zeroize::Zeroizing;
 
 use crate::args::Run;
-use crate::ask::Delivered;
 use crate::envfile;
 use crate::fault::{Fault, exit};
+use crate::field::Content;
 use crate::inject::input;
-use crate::reference::{Path, SCHEME};
+use crate::reference::{Reference, SCHEME};
 
 /// The longest `NAME=value` that the kernel takes, in bytes (execve(2): 32 pages with the final zero).
 const MAX_STRING: usize = 32 * 4096 - 1;
@@ -24,15 +24,15 @@ const OWN_PASSED: [&str; 4] = ["STILLVAULT_HOME", "STILLVAULT_SOCKET", "STILLVAU
 /// What a variable is set to.
 enum Setting {
     Plain(OsString),
-    /// The value at this position of the paths.
+    /// What the reference at this position stands for.
     Secret(usize),
 }
 
 /// The environment to come, before its values are known.
 pub struct Plan {
     settings: BTreeMap<OsString, Setting>,
-    /// The distinct secrets, in order of appearance.
-    pub paths: Vec<Path>,
+    /// The distinct references, in order of appearance.
+    pub references: Vec<Reference>,
 }
 
 /// Takes a name that a shell could set.
@@ -48,7 +48,7 @@ pub fn check_name(name: &str) -> Result<(), Fault> {
 impl Plan {
     /// Collects the three sources. `inherited` is the environment of the caller.
     pub fn collect(wanted: &Run, inherited: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, Fault> {
-        let mut plan = Self { settings: BTreeMap::new(), paths: Vec::new() };
+        let mut plan = Self { settings: BTreeMap::new(), references: Vec::new() };
         for (name, value) in inherited {
             let own = name.as_bytes().starts_with(b"STILLVAULT_");
             if !own || OWN_PASSED.iter().any(|passed| name == *passed) {
@@ -62,8 +62,8 @@ impl Plan {
                 plan.set(name.into(), value.into()).map_err(within)?;
             }
         }
-        for (name, path) in &wanted.bindings {
-            plan.ask(name.clone(), path.clone());
+        for (name, reference) in &wanted.bindings {
+            plan.ask(name.clone(), reference.clone());
         }
         Ok(plan)
     }
@@ -73,35 +73,35 @@ impl Plan {
             self.settings.insert(name, Setting::Plain(value));
             return Ok(());
         }
-        let path = Path::reference(&value.to_string_lossy());
-        let path = path.map_err(|f| Fault { message: format!("{}: {}", name.to_string_lossy(), f.message), ..f })?;
-        self.ask(name, path);
+        let reference = Reference::parse(&value.to_string_lossy());
+        let reference = reference.map_err(|f| Fault { message: format!("{}: {}", name.to_string_lossy(), f.message), ..f })?;
+        self.ask(name, reference);
         Ok(())
     }
 
-    fn ask(&mut self, name: OsString, path: Path) {
-        let known = self.paths.iter().position(|known| *known == path);
-        let index = known.unwrap_or(self.paths.len());
+    fn ask(&mut self, name: OsString, reference: Reference) {
+        let known = self.references.iter().position(|known| *known == reference);
+        let index = known.unwrap_or(self.references.len());
         if known.is_none() {
-            self.paths.push(path);
+            self.references.push(reference);
         }
         self.settings.insert(name, Setting::Secret(index));
     }
 
     /// Forgets secrets that a later source replaced, so that nobody is asked for them.
     pub fn prune(mut self) -> Self {
-        let used: Vec<usize> = (0..self.paths.len()).filter(|index| self.names(*index).next().is_some()).collect();
+        let used: Vec<usize> = (0..self.references.len()).filter(|index| self.names(*index).next().is_some()).collect();
         for setting in self.settings.values_mut() {
             if let Setting::Secret(index) = setting {
                 *index = used.iter().position(|kept| kept == index).unwrap_or(0);
             }
         }
-        let paths = std::mem::take(&mut self.paths);
-        self.paths = paths.into_iter().enumerate().filter(|(index, _)| used.contains(index)).map(|(_, path)| path).collect();
+        let all = std::mem::take(&mut self.references).into_iter().enumerate();
+        self.references = all.filter(|(index, _)| used.contains(index)).map(|(_, reference)| reference).collect();
         self
     }
 
-    /// The names that the secret at `index` is given to.
+    /// The names that the reference at `index` is given to.
     pub fn names(&self, index: usize) -> impl Iterator<Item = &OsStr> {
         let holds = move |setting: &Setting| matches!(setting, Setting::Secret(at) if *at == index);
         self.settings.iter().filter(move |(_, setting)| holds(setting)).map(|(name, _)| name.as_os_str())
@@ -116,13 +116,13 @@ impl Plan {
     }
 
     /// The environment with its values. A value that no variable can hold is refused with the reason.
-    pub fn fill(self, values: &[Delivered]) -> Result<Environment, Fault> {
+    pub fn fill(self, values: &[Content<'_>]) -> Result<Environment, Fault> {
         let mut environment = Environment(Vec::with_capacity(self.settings.len()));
         for (name, setting) in self.settings {
             let value = match setting {
                 Setting::Plain(value) => value.into_vec(),
                 Setting::Secret(index) => {
-                    let bytes = values.get(index).map_or(&[][..], |delivered| delivered.value.bytes());
+                    let bytes = values.get(index).map_or(&[][..], Content::bytes);
                     check_value(&name, bytes)?;
                     bytes.to_vec()
                 }

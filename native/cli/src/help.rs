@@ -12,6 +12,7 @@ Secrets
   read sv://PATH            one value to standard output
   run -- CMD ..             a command with values in its environment
   inject -i TEMPLATE -o F   a file from a template
+  wait HANDLE               what was asked with --detach
   leases [purge [PATH]]     what this user may read without asking again
   whoami                    who the daemon takes you for
   seal PATH                 seal a value for the people of its policy
@@ -37,11 +38,13 @@ More: stillvault help VERB, stillvault help exit-codes
 
 /// `stillvault help read`.
 pub const READ: &str = "\
-stillvault read sv://PATH [-n] [--out-file F [--mode 0600] [--force]]
+stillvault read sv://PATH[#FIELD] [-n] [--out-file F [--mode 0600] [--force]]
                 [--reveal] [--reason TEXT] [--ttl 5m] [--wait 1h]
+                [--window 5m] [--uses N] [--detach]
 
 Prints one value, raw: exactly the bytes that were sealed. To a terminal only
 with --reveal, and then with a line end unless -n is given. Ctrl-C withdraws.
+#FIELD is one field of a value that is a JSON object or lines of NAME=value.
 
   --out-file F    write a new file instead, whole or not at all
   --mode 0600     its permissions
@@ -49,17 +52,22 @@ with --reveal, and then with a line end unless -n is given. Ctrl-C withdraws.
   --reason TEXT   shown to the people asked, as your claim
   --ttl 5m        how long the request lives (at most 1h)
   --wait 1h       how long to wait for an answer
+  --window 5m     the longest lease to ask for (0s: none); people can shorten it
+  --uses N        how often it may be used, likewise
+  --detach        print a handle at once; fetch the value with stillvault wait
   --format json   the value as text, or base64url where it is not UTF-8
 ";
 
 /// `stillvault help run`.
 pub const RUN: &str = "\
 stillvault run [--env NAME=sv://PATH].. [--env-file F].. [--no-masking]
-               [--reason TEXT] [--ttl 5m] [--wait 1h] [--dry-run] -- CMD ..
+               [--reason TEXT] [--ttl 5m] [--wait 1h] [--window 5m] [--uses N]
+               [--detach | --handle HANDLE] [--dry-run] -- CMD ..
 
 Runs CMD with values in its environment, all asked for at once on one card.
 References come from the environment itself (a variable whose whole value is
-sv://PATH), from each --env-file, and from --env; the later wins.
+sv://PATH or sv://PATH#FIELD), from each --env-file, and from --env; the later
+wins.
 
 Values in what CMD prints are replaced, also as base64, hex, URL-encoded or in
 JSON. That is a seat belt, not a wall: it finds values of 6 bytes and more in
@@ -69,7 +77,10 @@ becomes CMD itself, with the terminal and nothing in between.
 CMD inherits the rest of the environment as it is, LD_PRELOAD, PYTHONPATH and
 the like included; of STILLVAULT_* only HOME, SOCKET, FORMAT and NO_INPUT.
 
-  --dry-run       print what would be asked, and ask nobody
+  --dry-run       print what would be asked of whom, and ask nobody
+  --detach        ask for what CMD needs, print a handle at once, run nothing
+  --handle H      use the values of that handle; it must hold what CMD needs
+  --window, --uses  the lease to ask for, as for read
 Exit code: CMD's own; 125 when Stillvault failed after the release; 126 when
 CMD cannot be executed, 127 when there is none; 128 + n after signal n.
 ";
@@ -77,14 +88,36 @@ CMD cannot be executed, 127 when there is none; 128 + n after signal n.
 /// `stillvault help inject`.
 pub const INJECT: &str = "\
 stillvault inject -i TEMPLATE -o FILE [--mode 0600] [--force]
-                  [--reason TEXT] [--ttl 5m] [--wait 1h] [--dry-run]
+                  [--reason TEXT] [--ttl 5m] [--wait 1h] [--window 5m]
+                  [--uses N] [--dry-run]
 
-Writes FILE from TEMPLATE with each {{ sv://PATH }} replaced by the value, byte
-for byte; everything else stays as it is. FILE appears whole or not at all.
+Writes FILE from TEMPLATE with each {{ sv://PATH }} or {{ sv://PATH#FIELD }}
+replaced by the value, byte for byte; everything else stays as it is. FILE
+appears whole or not at all.
 
   --mode 0600     its permissions
   --force         replace a file that exists (never a link)
-  --dry-run       print what would be asked, and ask nobody
+  --dry-run       print what would be asked of whom, and ask nobody
+";
+
+/// `stillvault help wait`.
+pub const WAIT: &str = "\
+stillvault wait HANDLE [-n] [--out-file F [--mode 0600] [--force]] [--reveal]
+                [--wait 25s]
+stillvault wait HANDLE --state [--wait 25s]
+
+Waits until people have decided what was asked with --detach, and prints the
+value as read does, once. The same exit codes; 11 with `pending` when the time
+of --wait is over first: that is no denial, the handle stands, come back.
+
+A handle is of the task that asked: the agent as the host's identities.toml
+names it, else the session. It ends with that task, or with the request.
+Ctrl-C leaves it as it is; stillvault cancel HANDLE withdraws it.
+
+  --state         say how it stands and take nothing: pending, ready,
+                  delivered, or ended with the reason
+  --wait 25s      how long to wait at most; without it until it is decided
+Values of several secrets go to a command: stillvault run --handle HANDLE ..
 ";
 
 /// `stillvault help leases`.
@@ -128,7 +161,7 @@ mod tests {
 
     #[test]
     fn nothing_is_wider_than_80_columns() {
-        for text in [MAIN, READ, RUN, INJECT, LEASES, WHOAMI, EXIT_CODES] {
+        for text in [MAIN, READ, RUN, INJECT, WAIT, LEASES, WHOAMI, EXIT_CODES] {
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         }
     }

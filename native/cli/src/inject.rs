@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::args::Inject;
 use crate::fault::{Fault, Format, exit};
 use crate::template::{self, Part};
-use crate::{ask, listing, outfile, text};
+use crate::{ask, field, listing, outfile, reference, text};
 
 /// The largest template or env file, in bytes.
 const MAX_INPUT: u64 = 1024 * 1024;
@@ -20,24 +20,25 @@ pub fn inject(wanted: &Inject, format: Format) -> Result<u8, Fault> {
     let template = template::parse(&source)?;
     outfile::check(&wanted.output, wanted.force)?;
     if wanted.dry_run {
-        return listing::dry_run(&template.paths, None, format);
+        return listing::dry_run(&template.references, None, format);
     }
-    if template.paths.is_empty() {
+    if template.references.is_empty() {
         let message = format!("{} holds no reference", wanted.template.display());
         return Err(Fault::usage(message, "write {{ sv://PATH }} where a value belongs"));
     }
-    let answer = ask::ask(&template.paths, None, &wanted.question, format)?;
+    let answer = ask::ask(reference::paths(&template.references), None, &wanted.question, format)?;
+    let contents = field::contents(&template.references, &answer.paths, &answer.values)?;
     let pieces = template.parts.iter().map(|part| match part {
         Part::Text(text) => *text,
-        Part::Value(index) => answer.values.get(*index).map_or(&[][..], |delivered| delivered.value.bytes()),
+        Part::Value(index) => contents.get(*index).map_or(&[][..], field::Content::bytes),
     });
     let pieces: Vec<&[u8]> = pieces.collect();
     outfile::write(&wanted.output, &pieces, wanted.mode, wanted.force)?;
     let file = wanted.output.to_string_lossy();
     match format {
-        Format::Text => text::note(&format!("{} written, {} secrets\n", text::screen(&file), template.paths.len())),
+        Format::Text => text::note(&format!("{} written, {} secrets\n", text::screen(&file), answer.paths.len())),
         Format::Json => {
-            let paths: Json = template.paths.iter().map(crate::reference::Path::as_str).collect();
+            let paths: Json = answer.paths.iter().map(crate::reference::Path::as_str).collect();
             text::print(text::json(&serde_json::json!({"v": 1, "file": file, "paths": paths})))?;
         }
     }

@@ -11,6 +11,10 @@ use crate::fault::{Fault, Format};
 const MAX_TTL: u64 = 3600;
 /// The longest that a command may wait, in seconds.
 const MAX_WAIT: u64 = 86_400;
+/// The longest lease, in seconds (docs/protocol.md, section 10).
+const MAX_WINDOW: u64 = 8 * 3600;
+/// The most uses of a lease that can be asked for.
+const MAX_USES: u64 = 1 << 31;
 /// The longest reason, in bytes.
 const MAX_REASON: usize = 500;
 
@@ -61,7 +65,7 @@ impl Line {
     }
 
     /// Seconds from `90`, `90s`, `5m`, `1h`.
-    fn seconds(&mut self, flag: &str, most: u64) -> Result<u64, Fault> {
+    fn seconds(&mut self, flag: &str, least: u64, most: u64) -> Result<u64, Fault> {
         let text = self.text(flag)?;
         let (digits, unit) = match text.as_bytes().last() {
             Some(b's') => (text.trim_end_matches('s'), 1),
@@ -72,9 +76,14 @@ impl Line {
         let number =
             if digits.len() <= 9 && digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse::<u64>().ok() } else { None };
         match number.map(|n| n * unit) {
-            Some(seconds) if (1..=most).contains(&seconds) => Ok(seconds),
+            Some(seconds) if (least..=most).contains(&seconds) => Ok(seconds),
             _ => Err(Fault::usage(format!("{flag} takes a time like 90s, 5m or 1h, at most {}", crate::text::span(most)), "")),
         }
+    }
+
+    /// The value of `--wait`.
+    pub fn wait(&mut self) -> Result<u64, Fault> {
+        self.seconds("--wait", 1, MAX_WAIT)
     }
 
     /// Permissions of a file, in octal.
@@ -113,8 +122,13 @@ impl Line {
                 }
                 question.reason = Some(crate::text::visible(&reason));
             }
-            "--ttl" => question.ttl = Some(self.seconds(flag, MAX_TTL)?),
-            "--wait" => question.wait = Some(self.seconds(flag, MAX_WAIT)?),
+            "--ttl" => question.ttl = Some(self.seconds(flag, 1, MAX_TTL)?),
+            "--wait" => question.wait = Some(self.wait()?),
+            "--window" => question.window = Some(self.seconds(flag, 0, MAX_WINDOW)?),
+            "--uses" => {
+                let number = self.text(flag)?.parse::<u64>().ok().filter(|number| (1..=MAX_USES).contains(number));
+                question.uses = Some(number.ok_or_else(|| Fault::usage("--uses takes how often, 1 or more", ""))?);
+            }
             _ => return self.global(flag),
         }
         Ok(true)

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::environment::Plan;
 use crate::fault::{Fault, Format, exit};
-use crate::reference::Path;
+use crate::reference::{Path, Reference, paths};
 use crate::socket::{Daemon, Frame, refusal};
 use crate::text;
 
@@ -102,6 +102,13 @@ pub fn whoami(format: Format) -> Result<u8, Fault> {
             let _ = writeln!(lines, "{label:<11}{}", shown(&frame, field));
         }
     }
+    if let Some(agent) = frame.get("identity").and_then(Json::as_object) {
+        let program = if agent.contains_key("exe") { format!(", {}", shown(agent, "exe")) } else { String::new() };
+        let pid = if agent.contains_key("pid") { format!(", process {}", shown(agent, "pid")) } else { String::new() };
+        let _ = writeln!(lines, "agent      {}: identity {}{program}{pid}", shown(agent, "client"), shown(agent, "entry"));
+    } else if frame.contains_key("task") {
+        let _ = writeln!(lines, "agent      none: it asks as the host");
+    }
     for client in objects(&frame, "clients") {
         let _ = writeln!(lines, "client     {} on {}", shown(client, "subject"), shown(client, "host"));
         let _ = writeln!(lines, "  may ask  {}", shown(client, "scopes"));
@@ -113,25 +120,54 @@ pub fn whoami(format: Format) -> Result<u8, Fault> {
     Ok(exit::OK)
 }
 
-/// `--dry-run`: which secrets would be asked for, and where they would go. Nobody is asked.
-pub fn dry_run(paths: &[Path], plan: Option<&Plan>, format: Format) -> Result<u8, Fault> {
+/// What the daemon says each path would ask of whom, by path; nothing where it cannot be reached.
+fn planned(references: &[Reference]) -> Option<Frame> {
+    let paths = paths(references);
+    let mut fields = Frame::new();
+    fields.insert("refs".into(), paths.iter().map(Path::as_str).collect());
+    let frame = asked("plan", fields, "plan").ok()?;
+    Some(objects(&frame, "refs").map(|one| (shown(one, "path"), Json::Object(one.clone()))).collect())
+}
+
+/// `prod: 1 of alice, bob, as host/db-1`
+fn plan_line(plan: &Frame) -> String {
+    if let Some(error) = plan.get("error").and_then(Json::as_object) {
+        return format!("refused: {}", shown(error, "message"));
+    }
+    if plan.get("leased").and_then(Json::as_bool) == Some(true) {
+        return format!("from a lease of {}; nobody is asked", shown(plan, "client"));
+    }
+    let people = shown(plan, "people").replace(' ', ", ");
+    format!("asks {} of {people} as {}", shown(plan, "needed"), shown(plan, "client"))
+}
+
+/// `--dry-run`: which secrets would be asked for of whom, and where they would go. Nobody is asked.
+pub fn dry_run(references: &[Reference], plan: Option<&Plan>, format: Format) -> Result<u8, Fault> {
+    let planned = if references.is_empty() { Some(Frame::new()) } else { planned(references) };
     let names = |index: usize| -> Vec<String> {
         plan.into_iter().flat_map(|plan| plan.names(index)).map(|name| name.to_string_lossy().into_owned()).collect()
     };
+    let asks =
+        |reference: &Reference| planned.as_ref().and_then(|all| all.get(reference.path.as_str())).and_then(Json::as_object);
     if format == Format::Json {
-        let all: Vec<Json> = paths
-            .iter()
-            .enumerate()
-            .map(|(index, path)| serde_json::json!({"reference": path.to_string(), "names": names(index)}))
-            .collect();
-        text::print(text::json(&serde_json::json!({"v": 1, "references": all})))?;
+        let all = references.iter().enumerate().map(|(index, reference)| {
+            let mut one = Frame::new();
+            one.insert("reference".into(), reference.to_string().into());
+            one.insert("names".into(), names(index).into());
+            if let Some(asks) = asks(reference) {
+                one.insert("plan".into(), Json::Object(asks.clone()));
+            }
+            Json::Object(one)
+        });
+        text::print(text::json(&serde_json::json!({"v": 1, "references": all.collect::<Vec<_>>()})))?;
         return Ok(exit::OK);
     }
-    for (index, path) in paths.iter().enumerate() {
+    for (index, reference) in references.iter().enumerate() {
         let names = names(index).join(", ");
         let names = if names.is_empty() { names } else { format!("  as {}", text::screen(&names)) };
-        text::print(format!("{path}{names}\n"))?;
+        let asks = asks(reference).map_or(String::new(), |asks| format!("\n    {}", plan_line(asks)));
+        text::print(format!("{reference}{names}{asks}\n"))?;
     }
-    text::note("nobody was asked\n");
+    text::note(if planned.is_some() { "nobody was asked\n" } else { "nobody was asked; no daemon says who would be\n" });
     Ok(exit::OK)
 }

@@ -1,6 +1,6 @@
 //! `stillvault`: the front of the command line.
 //!
-//! It serves the verbs that touch values: `read`, `run`, `inject`, and beside them `leases` and `whoami`, which need nothing but
+//! It serves the verbs that touch values: `read`, `wait`, `run`, `inject`, and beside them `leases` and `whoami`, which need nothing but
 //! the daemon's socket. Every other verb is handed, arguments unchanged, to `stillvault-python`, the console script installed
 //! beside this program.
 //!
@@ -27,7 +27,9 @@ mod child;
 mod envfile;
 mod environment;
 mod fault;
+mod field;
 mod forms;
+mod handle;
 mod help;
 mod inject;
 mod line;
@@ -67,6 +69,7 @@ fn serve(parsed: Parsed) -> Result<u8, Fault> {
     let format = parsed.format;
     match parsed.verb {
         Verb::Read(wanted) => read::read(&wanted, format),
+        Verb::Wait(wanted) => handle::wait(&wanted, format),
         Verb::Run(wanted) => run::run(&wanted, format),
         Verb::Inject(wanted) => inject::inject(&wanted, format),
         Verb::Leases => listing::leases(format),

@@ -5,36 +5,55 @@ use std::io::IsTerminal;
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
-use crate::args::Read;
-use crate::ask::{self, Delivered};
+use crate::args::{Output, Read};
+use crate::ask::{self, Answer, Delivered};
 use crate::fault::{Fault, Format, exit};
-use crate::{forms, outfile, text};
+use crate::reference::{Field, Reference};
+use crate::{field, forms, handle, outfile, text};
+
+/// Permissions of a new file, where none are given.
+const MODE: u32 = 0o600;
 
 /// Reads one value. It is complete before the first byte is written anywhere.
 pub fn read(wanted: &Read, format: Format) -> Result<u8, Fault> {
-    let terminal = std::io::stdout().is_terminal();
-    if terminal && wanted.out_file.is_none() && !wanted.reveal {
-        let remedy = format!("stillvault run --env NAME={} -- CMD .., or add --reveal", wanted.path);
+    if wanted.detach {
+        let path = std::slice::from_ref(&wanted.reference.path);
+        return handle::detach(path, None, &wanted.question, wanted.reference.field.as_ref(), format);
+    }
+    check(&wanted.output, &format!("run --env NAME={} --", wanted.reference))?;
+    let answer = ask::ask(vec![wanted.reference.path.clone()], None, &wanted.question, format)?;
+    deliver(&answer, wanted.reference.field.as_ref(), &wanted.output, format)
+}
+
+/// Refuses a bad place before a person is asked.
+pub fn check(output: &Output, instead: &str) -> Result<(), Fault> {
+    if std::io::stdout().is_terminal() && output.out_file.is_none() && !output.reveal {
+        let remedy = format!("stillvault {instead} CMD .., or add --reveal");
         return Err(Fault::usage("standard output is a terminal: the value would stay on the screen", remedy));
     }
-    // Refuse a bad place before a person is asked.
-    if let Some(file) = &wanted.out_file {
-        outfile::check(file, wanted.force)?;
-    }
-    let answer = ask::ask(std::slice::from_ref(&wanted.path), None, &wanted.question, format)?;
-    let Some(delivered) = answer.values.into_iter().next() else {
+    output.out_file.as_ref().map_or(Ok(()), |file| outfile::check(file, output.force))
+}
+
+/// Writes the one value of an answer, or a field of it, to where it goes.
+pub fn deliver(answer: &Answer, field: Option<&Field>, output: &Output, format: Format) -> Result<u8, Fault> {
+    let Some(path) = answer.paths.first().cloned() else {
         return Err(Fault::untrusted("delivery", "nothing was delivered", "ask again"));
     };
-    let value = delivered.value.bytes();
-    match (&wanted.out_file, format) {
+    let reference = [Reference { path, field: field.cloned() }];
+    let mut contents = field::contents(&reference, &answer.paths, &answer.values)?;
+    let (Some(content), Some(delivered)) = (contents.pop(), answer.values.first()) else {
+        return Err(Fault::untrusted("delivery", "nothing was delivered", "ask again"));
+    };
+    let value = content.bytes();
+    match (&output.out_file, format) {
         (Some(file), _) => {
-            outfile::write(file, &[value], wanted.mode, wanted.force)?;
-            report(&delivered, file, format)?;
+            outfile::write(file, &[value], output.mode.unwrap_or(MODE), output.force)?;
+            report(delivered, file, format)?;
         }
-        (None, Format::Json) => text::output(&json(&delivered))?,
+        (None, Format::Json) => text::output(&json(delivered, field, value))?,
         (None, Format::Text) => {
             text::output(value)?;
-            if terminal && !wanted.bare && !value.ends_with(b"\n") {
+            if std::io::stdout().is_terminal() && !output.bare && !value.ends_with(b"\n") {
                 text::output(b"\n")?;
             }
         }
@@ -59,8 +78,7 @@ fn report(delivered: &Delivered, file: &std::path::Path, format: Format) -> Resu
 }
 
 /// The value inside one JSON object, put together in a buffer that is wiped.
-fn json(delivered: &Delivered) -> Zeroizing<Vec<u8>> {
-    let value = delivered.value.bytes();
+fn json(delivered: &Delivered, field: Option<&Field>, value: &[u8]) -> Zeroizing<Vec<u8>> {
     let (encoding, shown) = match std::str::from_utf8(value) {
         Ok(text) => ("utf-8", forms::json_escaped(text, forms::Escapes::Few)),
         Err(_) => ("base64url", forms::base64(value, forms::URL)),
@@ -68,6 +86,9 @@ fn json(delivered: &Delivered) -> Zeroizing<Vec<u8>> {
     let mut facts = delivered.facts.clone();
     facts.insert("v".into(), 1.into());
     facts.insert("encoding".into(), encoding.into());
+    if let Some(field) = field {
+        facts.insert("field".into(), field.as_str().into());
+    }
     let facts = Json::Object(facts).to_string();
     // Room for all of it, so that the buffer never moves and leaves a copy.
     let mut whole = Zeroizing::new(Vec::with_capacity(facts.len() + shown.len() + 32));

@@ -5,7 +5,7 @@
 use crate::args::Run;
 use crate::fault::{Fault, Format, exit};
 use crate::mask::{Patterns, SHORTEST};
-use crate::{ask, child, environment, listing, text, value};
+use crate::{ask, child, environment, field, handle, listing, reference, text, value};
 
 /// Runs the command and gives its exit status.
 pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
@@ -13,22 +13,39 @@ pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
     let program = wanted.command.first().cloned().unwrap_or_default();
     let file = child::find(&program, plan.plain("PATH"))?;
     if wanted.dry_run {
-        return listing::dry_run(&plan.paths, Some(&plan), format);
+        return listing::dry_run(&plan.references, Some(&plan), format);
     }
-    if plan.paths.is_empty() {
+    let paths = reference::paths(&plan.references);
+    if wanted.detach {
+        return match paths.as_slice() {
+            [] => Err(Fault::usage(
+                "there is no reference in the environment, so there is nothing to ask for",
+                "see stillvault help run",
+            )),
+            some => handle::detach(some, Some(&wanted.command), &wanted.question, None, format),
+        };
+    }
+    if paths.is_empty() {
         text::note("stillvault: no reference in the environment, so nobody is asked\n");
         let environment = plan.fill(&[])?;
         return Err(child::become_it(&file, &wanted.command, &environment));
     }
-    let answer = ask::ask(&plan.paths, Some(&wanted.command), &wanted.question, format)?;
+    let answer = match &wanted.handle {
+        Some(handle) => handle.take(Some(&paths), wanted.question.wait, format)?,
+        None => ask::ask(paths, Some(&wanted.command), &wanted.question, format)?,
+    };
     let after = |fault: Fault| fault.with_exit(exit::TOOL_FAILED);
-    let patterns = Patterns::new(answer.values.iter().map(|delivered| delivered.value.bytes()));
-    let short = answer.values.iter().filter(|delivered| delivered.value.bytes().len() < SHORTEST).count();
+    let contents = field::contents(&plan.references, &answer.paths, &answer.values).map_err(after)?;
+    // A field is looked for in the output, and so is the value that it was cut from.
+    let whole = answer.values.iter().map(|delivered| delivered.value.bytes());
+    let patterns = Patterns::new(whole.chain(contents.iter().map(field::Content::bytes)));
+    let short = contents.iter().filter(|content| content.bytes().len() < SHORTEST).count();
     if short > 0 && !wanted.no_masking {
         text::note(&format!("stillvault: {short} of the values are shorter than {SHORTEST} bytes and are not masked\n"));
     }
-    let environment = plan.fill(&answer.values)?;
+    let environment = plan.fill(&contents)?;
     // The values live on in the environment of the child and in the patterns.
+    drop(contents);
     drop(answer.values);
     answer.core_files.restore().map_err(after)?;
     if wanted.no_masking {

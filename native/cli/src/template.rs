@@ -1,16 +1,16 @@
-//! Templates for `inject`: bytes, with `{{ sv://PATH }}` where a value belongs.
+//! Templates for `inject`: bytes, with `{{ sv://PATH }}` or `{{ sv://PATH#FIELD }}` where a value belongs.
 //!
 //! Only a pair of braces whose first word begins `sv://` is ours; all other braces stay. What was put in is not looked at again.
 
 use crate::fault::Fault;
-use crate::reference::{Path, SCHEME};
+use crate::reference::{Reference, SCHEME};
 
 /// One stretch of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Part<'a> {
     /// Stays as it is.
     Text(&'a [u8]),
-    /// Is replaced by the value at this position of the paths.
+    /// Is replaced by what the reference at this position stands for.
     Value(usize),
 }
 
@@ -19,13 +19,13 @@ pub enum Part<'a> {
 pub struct Template<'a> {
     /// In order.
     pub parts: Vec<Part<'a>>,
-    /// The distinct secrets, in order of appearance.
-    pub paths: Vec<Path>,
+    /// The distinct references, in order of appearance.
+    pub references: Vec<Reference>,
 }
 
 /// Takes a template apart. A reference that is not well-formed is refused with its line.
 pub fn parse(template: &[u8]) -> Result<Template<'_>, Fault> {
-    let mut whole = Template { parts: Vec::new(), paths: Vec::new() };
+    let mut whole = Template { parts: Vec::new(), references: Vec::new() };
     let (mut begin, mut at) = (0, 0);
     while let Some(open) = find(template, at, b"{{") {
         let inside = template.get(open + 2..).unwrap_or_default();
@@ -39,10 +39,10 @@ pub fn parse(template: &[u8]) -> Result<Template<'_>, Fault> {
         let close = find(template, open, b"}}").ok_or_else(|| refused("a reference is not closed"))?;
         let text = template.get(open + 2..close).and_then(|inside| std::str::from_utf8(inside).ok());
         let text = text.ok_or_else(|| refused("a reference is not text"))?.trim_matches([' ', '\t']);
-        let path = Path::reference(text).map_err(|fault| refused(&fault.message))?;
-        let index = whole.paths.iter().position(|known| *known == path).unwrap_or_else(|| {
-            whole.paths.push(path);
-            whole.paths.len() - 1
+        let reference = Reference::parse(text).map_err(|fault| refused(&fault.message))?;
+        let index = whole.references.iter().position(|known| *known == reference).unwrap_or_else(|| {
+            whole.references.push(reference);
+            whole.references.len() - 1
         });
         whole.parts.push(Part::Text(template.get(begin..open).unwrap_or_default()));
         whole.parts.push(Part::Value(index));
@@ -65,14 +65,14 @@ mod tests {
         let parsed = parse(template.as_bytes()).map_err(|fault| fault.message)?;
         let shown = parsed.parts.iter().map(|part| match part {
             Part::Text(text) => String::from_utf8_lossy(text).into_owned(),
-            Part::Value(index) => format!("<{}>", parsed.paths.get(*index).map_or("?", Path::as_str)),
+            Part::Value(index) => format!("<{}>", parsed.references.get(*index).map_or("?".into(), Reference::to_string)),
         });
         Ok(shown.collect())
     }
 
     #[test]
     fn references_are_found() {
-        assert_eq!(filled("a {{ sv://x }} b {{sv://y/z}}{{ sv://x }}").as_deref(), Ok("a <x> b <y/z><x>"));
+        assert_eq!(filled("a {{ sv://x }} b {{sv://y/z#f}}{{ sv://x }}").as_deref(), Ok("a <sv://x> b <sv://y/z#f><sv://x>"));
     }
 
     #[test]
@@ -80,7 +80,7 @@ mod tests {
         for text in ["", "{{ .Values.x }}", "{ {sv://x} }", "{{", "}}", "{{{", "{{\nsv://x }}", "sv://x"] {
             assert_eq!(filled(text).as_deref(), Ok(text));
         }
-        assert_eq!(filled("{{{ sv://x }}}").as_deref(), Ok("{<x>}"));
+        assert_eq!(filled("{{{ sv://x }}}").as_deref(), Ok("{<sv://x>}"));
     }
 
     #[test]
@@ -90,15 +90,15 @@ mod tests {
             ("{{ sv:// }}", "line 1: '' is not the path"),
             ("{{ sv://x y }}", "line 1: 'x y' is not the path"),
             ("{{ sv://x | b64 }}", "is not the path"),
-            ("{{ sv://x#y }}", "not in this version"),
+            ("{{ sv://x# }}", "not the name of a field"),
         ] {
             assert!(filled(text).is_err_and(|message| message.contains(why)), "{text}");
         }
     }
 
     #[test]
-    fn each_secret_is_asked_once() {
-        let count = parse(b"{{ sv://x }}{{ sv://y }}{{ sv://x }}").map(|parsed| parsed.paths.len());
+    fn each_reference_stands_once() {
+        let count = parse(b"{{ sv://x }}{{ sv://y }}{{ sv://x }}").map(|parsed| parsed.references.len());
         assert_eq!(count.ok(), Some(2));
     }
 }

@@ -22,18 +22,26 @@ pub struct Waiting {
     pending: Option<Frame>,
     next: Option<Instant>,
     drawn: bool,
+    why: Option<String>,
 }
 
 impl Waiting {
     /// Nothing is shown before the daemon said who was asked.
     pub fn new(format: Format) -> Self {
-        Self { format, live: format == Format::Text && text::live_terminal(), pending: None, next: None, drawn: false }
+        Self { format, live: format == Format::Text && text::live_terminal(), pending: None, next: None, drawn: false, why: None }
     }
 
     /// The daemon said what is pending.
     pub fn pending(&mut self, frame: Frame) {
         // The same news again is not news.
         if self.pending.as_ref() != Some(&frame) {
+            let why = frame.get("why").and_then(Json::as_str).map(text::screen);
+            // Why it is asked again stands on a line of its own, once.
+            if self.format == Format::Text && why.is_some() && why != self.why {
+                let erase = if self.live && self.drawn { "\r\x1b[K" } else { "" };
+                text::note(&format!("{erase}stillvault: {}\n", why.as_deref().unwrap_or_default()));
+            }
+            self.why = why;
             self.pending = Some(frame);
             self.show();
         }
@@ -51,19 +59,23 @@ impl Waiting {
 
     fn show(&mut self) {
         let Some(pending) = &self.pending else { return };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         if self.format == Format::Json {
             let mut event = pending.clone();
             event.insert("v".into(), 1.into());
             text::note(&text::json(&Json::Object(event)));
         } else {
-            let line = text::cut(&line(pending, now), COLUMNS);
+            let line = text::cut(&line(pending, now()), COLUMNS);
             // Return, write over, erase what is left of a longer line.
             text::note(&if self.live { format!("\r{line}\x1b[K") } else { format!("{line}\n") });
         }
         self.drawn = true;
         self.next = Instant::now().checked_add(if self.live { REDRAW } else { REPEAT });
     }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 impl Drop for Waiting {
@@ -75,7 +87,8 @@ impl Drop for Waiting {
     }
 }
 
-fn line(pending: &Frame, now: u64) -> String {
+/// Who was asked, the code, how many of how many, the time left.
+pub fn line(pending: &Frame, now: u64) -> String {
     let people: Vec<_> = pending.get("asked").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
     let number = |field: &str| pending.get(field).and_then(Json::as_u64).unwrap_or(0);
     let mut facts = Vec::new();
@@ -85,9 +98,6 @@ fn line(pending: &Frame, now: u64) -> String {
     facts.push(format!("{} of {}", number("approved"), number("needed")));
     if let Some(expires) = pending.get("expires").and_then(Json::as_u64) {
         facts.push(format!("{} left", text::span(expires.saturating_sub(now))));
-    }
-    if let Some(why) = pending.get("why").and_then(Json::as_str) {
-        facts.push(text::screen(why));
     }
     let facts = facts.join(", ");
     let room = COLUMNS.saturating_sub("waiting for : ".len() + facts.chars().count()).max(12);
