@@ -34,8 +34,11 @@ export const secretsText = {
   back: "All secrets",
   staleBadge: "seal again",
   stale: "Its people or policy changed since it was sealed",
-  staleText: (path: string) =>
-    `What was sealed stays as it was: somebody added since cannot open it, somebody removed may still know it. Seal a new version, or have the present one sealed again for today's people: stillvault reseal ${path}`,
+  staleCount: (count: number) => `${plural(count, "secret is", "secrets are")} sealed for other people or terms than today's`,
+  staleText: "What was sealed stays as it was: somebody added since cannot open it, somebody removed may still know it. Seal a new value, or the same one again for today's people.",
+  sealAgain: "Seal again",
+  hidden: (count: number) => `The relay does not list ${plural(count, "secret", "secrets")} that this browser has seen`,
+  hiddenText: "It went back to an older state, or hides them. Tell an administrator before you seal anything under these names.",
   aloneBadge: "one person",
 
   version: (version: number, revision: number) => (revision ? `version ${version}.${revision}` : `version ${version}`),

@@ -4,13 +4,11 @@
 // A relay that hides the newest version gains nothing: the highest one that this browser saw is never gone below (A11).
 import { ApiError } from "../api";
 import type { Account } from "../device/account";
-import { encode } from "../protocol/encoding";
 import { Refused } from "../protocol/error";
 import type { Json } from "../protocol/json";
 import { comparePairs } from "../protocol/objects";
 import type { Core, Pair, Policy, Recipient } from "../protocol/objects";
 import { isPath } from "../protocol/path";
-import { VALUE_LIMIT } from "./dotenv";
 import { seal } from "../protocol/seal";
 import { trustedSecret } from "../protocol/secret";
 import { peek } from "../protocol/signed";
@@ -20,6 +18,8 @@ import { RECOVERY_BASE } from "../protocol/trust";
 import type { Trust } from "../protocol/trust";
 import { sealingText } from "../texts/sealing";
 import { changes } from "./changes";
+import { VALUE_LIMIT } from "./dotenv";
+import { stale } from "./seals";
 import { Stopped } from "./stopped";
 
 /** One seal in a list. Only `path` may be shown of one that did not verify, as what the relay says. */
@@ -90,25 +90,19 @@ function claimedPath(signed: Json): string {
 export async function describe(trust: Trust, signed: Json, path: string, lowest: readonly Pair[], now: number): Promise<Entry> {
   try {
     const { oid, payload } = await trustedSecret(trust, signed, path, lowest, now, { reseal: true });
-    return { ok: true, path, oid: b64(oid), core: payload.core, stale: isStale(trust, payload.core, now) };
+    return { ok: true, path, oid: b64(oid), core: payload.core, stale: stale(trust, path, payload, now) };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     return { ok: false, path, code: error.code, detail: error.detail };
   }
 }
 
-/** Whether a seal made now would have other recipients or another policy. */
-export function isStale(trust: Trust, core: Core, now: number): boolean {
-  try {
-    const policy = trust.selectPolicy(core.path);
-    return canonical(core.recipients) !== canonical(trust.recipients(core.path, now)) || canonical(core.policy) !== canonical(policy);
-  } catch (error) {
-    if (error instanceof Refused) return false;
-    throw error;
-  }
+/** Paths that this browser has seen sealed and that `entries`, the whole list, leaves out (A11). */
+export async function hidden(account: Account, entries: readonly Entry[]): Promise<string[]> {
+  const seen = (await account.memory.read<Map<string, Pair>>("highest")) ?? new Map<string, Pair>();
+  const there = new Set(entries.map((one) => one.path));
+  return [...seen.keys()].filter((path) => !there.has(path)).sort();
 }
-
-const canonical = (value: unknown): string => b64(encode(value));
 
 export interface Openers {
   people: string[]; // ids, in the policy's order

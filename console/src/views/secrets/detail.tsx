@@ -35,20 +35,24 @@ export function Detail({ account, path }: { account: Account; path: string }) {
     >
       <Problem title={texts.historyFailed} error={found.error} />
       {!found.data && !found.error ? <Skeleton lines={6} /> : null}
-      {newest ? <Standing entry={newest} name={name} /> : null}
+      {newest ? <Standing entry={newest} name={name} sealer={sealer ?? false} /> : null}
       {found.data ? <Before entries={found.data.before} name={name} /> : null}
     </Page>
   );
 }
 
-function Standing({ entry, name }: { entry: Entry; name: Naming }) {
+function Standing({ entry, name, sealer }: { entry: Entry; name: Naming; sealer: boolean }) {
   if (!entry.ok) return <Notice kind="danger" title={texts.unverified(1)} text={texts.unverifiedText} code={entry.code} />;
   const { core } = entry;
   const open = openers(core.policy, core.recipients);
   const { facts } = texts;
   return (
     <>
-      {entry.stale ? <Notice kind="warn" title={texts.stale} text={texts.staleText(core.path)} /> : null}
+      {entry.stale ? (
+        <Notice kind="warn" title={texts.stale} text={texts.staleText}>
+          {sealer ? <div class="actions"><ButtonLink href={`/policies?reseal=${core.path}`}>{texts.sealAgain}</ButtonLink></div> : null}
+        </Notice>
+      ) : null}
       <Card>
         <div class="secrets-reference">
           <Name text={`sv://${core.path}`} />

@@ -3,25 +3,26 @@ import { subscribe, who } from "../../app/session";
 import type { Account } from "../../device/account";
 import { secretsText as texts } from "../../texts/secrets";
 import { Badge, ButtonLink, Empty, Field, List, Name, Notice, Page, Problem, Row, Skeleton, Time } from "../../ui";
-import { listed, openers, type Entry } from "../../work/sealing";
+import { hidden, listed, openers, type Entry } from "../../work/sealing";
 import { useNames, type Naming } from "./names";
 
 /** Every path that the relay lists, each verified before anything but its name is shown. */
 export function SecretList({ account }: { account: Account }) {
-  const { entries, done, error } = useListed(account);
+  const { entries, missing, done, error } = useListed(account);
   const [search, setSearch] = useState("");
   const name = useNames(account);
   const sealer = who.value?.roles.includes("sealer");
   const wanted = search.trim().replace(/^sv:\/\//, "").toLowerCase();
   const shown = useMemo(() => entries.filter((one) => one.path.includes(wanted)), [entries, wanted]);
   const bad = entries.filter((one) => !one.ok).length;
+  const stale = entries.filter((one) => one.ok && one.stale).length;
   const actions = sealer ? (
     <>
       <ButtonLink href="/secrets?env=1">{texts.env}</ButtonLink>
       <ButtonLink href="/secrets?new=1" kind="accent">{texts.seal}</ButtonLink>
     </>
   ) : undefined;
-  if (done && entries.length === 0 && !error) {
+  if (done && entries.length === 0 && missing.length === 0 && !error) {
     return (
       <Page title={texts.title}>
         <Empty title={texts.none} action={actions ? <div class="actions">{actions}</div> : undefined}>
@@ -34,6 +35,16 @@ export function SecretList({ account }: { account: Account }) {
     <Page title={texts.title} lead={sealer ? texts.lead : texts.noRole} actions={actions}>
       <Problem title={texts.failed} error={error} />
       {bad > 0 ? <Notice kind="danger" title={texts.unverified(bad)} text={texts.unverifiedText} /> : null}
+      {missing.length > 0 ? (
+        <Notice kind="danger" title={texts.hidden(missing.length)} text={texts.hiddenText}>
+          <ul class="secrets-changes">{missing.map((path) => <li key={path}><Name text={path} /></li>)}</ul>
+        </Notice>
+      ) : null}
+      {stale > 0 ? (
+        <Notice kind="warn" title={texts.staleCount(stale)} text={texts.staleText}>
+          {sealer ? <div class="actions"><ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink></div> : null}
+        </Notice>
+      ) : null}
       <div class="secrets-search">
         <Field label={texts.search} type="search" value={search} onInput={setSearch} />
         <p class="small" role="status">{done ? texts.counted(shown.length) : null}</p>
@@ -70,9 +81,16 @@ function EntryRow({ entry, name }: { entry: Entry; name: Naming }) {
   );
 }
 
+interface Found {
+  entries: Entry[];
+  missing: string[]; // that this browser knows and the relay does not list
+  done: boolean;
+  error: unknown;
+}
+
 /** The list as it comes, page by page; anew when a secret or the roster changes. */
-function useListed(account: Account): { entries: Entry[]; done: boolean; error: unknown } {
-  const [state, setState] = useState<{ entries: Entry[]; done: boolean; error: unknown }>({ entries: [], done: false, error: undefined });
+function useListed(account: Account): Found {
+  const [state, setState] = useState<Found>({ entries: [], missing: [], done: false, error: undefined });
   useEffect(() => {
     let turn = 0;
     const load = async (fresh = false) => {
@@ -82,9 +100,10 @@ function useListed(account: Account): { entries: Entry[]; done: boolean; error: 
         for await (const page of listed(account, await account.trust(fresh))) {
           if (mine !== turn) return;
           entries.push(...page);
-          setState((before) => (before.done ? before : { entries: [...entries], done: false, error: undefined }));
+          setState((before) => (before.done ? before : { ...before, entries: [...entries], error: undefined }));
         }
-        if (mine === turn) setState({ entries, done: true, error: undefined });
+        const missing = await hidden(account, entries);
+        if (mine === turn) setState({ entries, missing, done: true, error: undefined });
       } catch (error) {
         if (mine === turn) setState((before) => ({ ...before, error }));
       }
