@@ -128,6 +128,16 @@ def test_no_session_without_user_verification(town: Console) -> None:
     deaf.sign_in()
 
 
+def test_a_passkey_of_another_kind_than_the_roster_says_is_refused(town: Console) -> None:  # D6
+    bob = town.page("bob")
+    bound = town.tab()
+    copy_passkey(bob, bound, backupEligibility=False, backupState=False)
+    page = bound.open("/signin")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_text("You are not signed in")).to_be_visible()
+    expect(page.get_by_text("Code: backup")).to_be_visible()
+
+
 def test_a_passkey_that_the_roster_does_not_list_opens_nothing(town: Console) -> None:
     alice = town.world.parties["alice"]
     eve = town.page("eve", "auditor")
