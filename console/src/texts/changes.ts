@@ -1,4 +1,10 @@
 // What changed between two rosters, a line each.
+import type { Policy } from "../protocol/objects";
+import { duration } from "../ui/format";
+
+const lease = ({ window, scope, uses }: Policy): string =>
+  window ? `a yes lasts ${duration(window)} for the same ${scope}${uses ? `, ${uses} uses at most` : ""}` : "asked every time";
+
 export const changed = {
   newPerson: (id: string, roles: readonly string[]) => `New person ${id}: ${roles.join(", ")}`,
   gonePerson: (id: string) => `Person ${id} is gone`,
@@ -9,6 +15,7 @@ export const changed = {
   passkeys: (device: string, person: string, count: number) =>
     `Device ${device} of ${person} has now ${count} ${count === 1 ? "passkey" : "passkeys"}`,
   gonePolicy: (id: string) => `Policy ${id} is gone`,
-  policy: (id: string, threshold: number, people: readonly string[], match: readonly string[], tier: string) =>
-    `Policy ${id}: ${threshold} of ${people.join(", ")} for ${match.join(", ")}, tier ${tier}`,
+  policy: (one: Policy) =>
+    `Policy ${one.id}: ${one.threshold} of ${one.people.join(", ")} for ${one.match.join(", ")}, tier ${one.tier}; ${lease(one)}; ` +
+    `a request waits ${duration(one.ttl)}; ${one.deny === "veto" ? "one no ends it" : "noes are counted"}${one.code ? "; with the code" : ""}`,
 } as const;

@@ -24,7 +24,7 @@ export const invitePanel = {
   link: "Link",
   copyLink: "Copy link",
   copyCommand: "Copy command",
-  qr: "Show as QR code",
+  qr: "The link as a QR code",
   secret: "Who has the link can try to join until you confirm. It works once, for 30 minutes.",
   states: {
     open: "Waiting for the link to be opened",

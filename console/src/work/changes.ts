@@ -58,6 +58,6 @@ function policies(before: Roster, after: Roster): string[] {
   return ids(old_ones, new_ones).flatMap((id) => {
     const now = new_ones.get(id);
     if (!now) return [changed.gonePolicy(id)];
-    return same(old_ones.get(id), now) ? [] : [changed.policy(id, now.threshold, now.people, now.match, now.tier)];
+    return same(old_ones.get(id), now) ? [] : [changed.policy(now)];
   });
 }

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { subscribe } from "../../app/session";
 import type { Account } from "../../device/account";
 import { invitePanel as texts } from "../../texts/organisation";
-import { announce, Button, ButtonLink, Card, Copy, Empty, Field, More, Notice, Page, Problem, Section, Skeleton, TimeLeft } from "../../ui";
+import { announce, Button, ButtonLink, Card, Copy, Empty, Field, Notice, Page, Problem, Section, Skeleton, TimeLeft } from "../../ui";
 import { Qr } from "../../ui/qr";
 import { confirm, type Confirmed } from "../../work/inviting";
 import { cancelInvite, granted, invitesOf, INVITE_LIFE, typedWords, type Granted } from "../../work/invites";
@@ -71,12 +71,14 @@ function Link({ given }: { given: Granted }) {
   const client = given.kind === "client";
   const shown = client ? texts.command(given.url) : given.url;
   return (
-    <Card>
-      <p>{client ? texts.giveClient(given.host) : texts.givePerson}</p>
-      <p class="link-box mono" data-link tabIndex={0} aria-label={texts.link} role="group">{shown}</p>
-      <Copy text={shown} label={client ? texts.copyCommand : texts.copyLink} />
-      {client ? null : <More label={texts.qr}><Qr text={given.url} /></More>}
-      <p class="small">{texts.secret}</p>
+    <Card class={client ? undefined : "invite-link"}>
+      <div class="stack">
+        <p>{client ? texts.giveClient(given.host) : texts.givePerson}</p>
+        <p class="link-box mono" tabIndex={0} aria-label={texts.link} role="group">{shown}</p>
+        <Copy text={shown} label={client ? texts.copyCommand : texts.copyLink} />
+        <p class="small">{texts.secret}</p>
+      </div>
+      {client ? null : <Qr text={given.url} label={texts.qr} />}
     </Card>
   );
 }

@@ -54,7 +54,7 @@ function Standing({ account, trust, person }: { account: Account; trust: Trust; 
         {admin ? (
           <div class="actions">
             <ButtonLink href={`${at}?roles=`}>{texts.changeRoles}</ButtonLink>
-            {own ? null : <ButtonLink href={`${at}?remove=`} kind="danger">{texts.remove}</ButtonLink>}
+            {own ? null : <ButtonLink href={`${at}?remove=`}>{texts.remove}</ButtonLink>}
           </div>
         ) : null}
       </Card>
@@ -94,7 +94,7 @@ function DeviceCard({ account, trust, person, device, admin, names }: {
       <div class="actions">
         {admin && synced ? <ButtonLink href={`${at}?invite=&passkey=${device.id}`}>{texts.addPasskey}</ButtonLink> : null}
         {here && synced ? <ButtonLink href={`${at}?handover=`}>{texts.handOver}</ButtonLink> : null}
-        {admin && !here && alive ? <ButtonLink href={`${at}?remove=${device.id}`} kind="danger">{texts.removeDevice}</ButtonLink> : null}
+        {admin && !here && alive ? <ButtonLink href={`${at}?remove=${device.id}`}>{texts.removeDevice}</ButtonLink> : null}
       </div>
       {admin && synced ? <p class="small">{texts.addPasskeyText}</p> : null}
     </Card>

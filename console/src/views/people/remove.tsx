@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
-import { peopleText, personText, removeText as texts } from "../../texts/people";
+import { personText, removeText as texts } from "../../texts/people";
 import { Button, ButtonLink, Card, Copy, List, Name, Notice, Page, Problem, Row, Section, Skeleton } from "../../ui";
 import { begin, finish, leftOf, planned, resealOf, unfinished, type Done, type Removal } from "../../work/removal";
 import type { Going, Plan } from "../../work/removal-plan";
@@ -19,7 +19,7 @@ export function Remove({ account, going }: { account: Account; going: Going }) {
   const running = record ?? found.data?.record;
   const plan = found.data?.plan;
   const title = going.passkey ? texts.titlePasskey : going.device ? texts.titleDevice(going.device) : texts.title(going.person);
-  const back = <ButtonLink href={done && !going.device ? "/people" : `/people/${going.person}`}>{done && !going.device ? personText.back : peopleText.title}</ButtonLink>;
+  const back = <ButtonLink href={done && !going.device ? "/people" : `/people/${going.person}`}>{done && !going.device ? personText.back : going.person}</ButtonLink>;
   return (
     <Page title={title} lead={going.passkey ? texts.leadPasskey : texts.lead} actions={back}>
       <Problem title={texts.planFailed} error={found.error} />

@@ -25,7 +25,7 @@ export function Roles({ account, person }: { account: Account; person: string })
     if (paths[0] !== undefined) throw new Stopped("sealed-by", rules.sealedBy(person, paths[0], paths.length - 1));
   };
   return (
-    <Page title={texts.rolesTitle(person)} actions={<ButtonLink href={`/people/${person}`}>{peopleText.title}</ButtonLink>}>
+    <Page title={texts.rolesTitle(person)} actions={<ButtonLink href={`/people/${person}`}>{person}</ButtonLink>}>
       <Problem title={texts.loadFailed} error={found.error} />
       {trust ? (
         <>

@@ -61,14 +61,18 @@ function Form({ account, trust, standing, kept, onDone }: {
   return (
     <>
       {admin ? null : <Notice title={signing.notAdmin} />}
-      <Terms rule={rule} trust={trust} fixed={standing !== undefined} disabled={!admin} onInput={change} />
-      <Warnings rule={rule} recovery={recovery ?? standing?.recovery} />
-      <Problem title={texts.sealsFailed} error={seals.error} />
-      {admin && touched && complete ? (
-        <Signing key={JSON.stringify(rule)} account={account} trust={trust} edit={edit} onDone={() => onDone(rule.id)}>
-          <Effects effect={effect(trust, edit, rule.id, seals.data ?? [], account.now())} tier={rule.tier} busy={seals.busy} />
-        </Signing>
-      ) : admin && !standing ? <p>{texts.fillIn}</p> : null}
+      <div class="policy">
+        <Terms rule={rule} trust={trust} fixed={standing !== undefined} disabled={!admin} onInput={change} />
+        <div class="stack policy-effect">
+          <Warnings rule={rule} recovery={recovery ?? standing?.recovery} />
+          <Problem title={texts.sealsFailed} error={seals.error} />
+          {admin && touched && complete ? (
+            <Signing key={JSON.stringify(rule)} account={account} trust={trust} edit={edit} onDone={() => onDone(rule.id)}>
+              <Effects effect={effect(trust, edit, rule.id, seals.data ?? [], account.now())} tier={rule.tier} busy={seals.busy} />
+            </Signing>
+          ) : admin && !standing ? <p>{texts.fillIn}</p> : null}
+        </div>
+      </div>
     </>
   );
 }
