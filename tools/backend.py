@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", "target"))  # relative to the root, as cargo is started there
 CONSOLE = "stillvault/console/"
 SCRIPTS = ROOT / "build" / "stillvault.data" / "scripts"
+HELPERS = ("git-credential-stillvault", "docker-credential-stillvault")  # found by their names; each becomes the front
 
 # Built without isolation, the maturin program lies beside the interpreter and not necessarily on PATH.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -41,6 +42,8 @@ def _build_front() -> None:
     shutil.copy2(ROOT / TARGET / "release" / "stillvault", fresh)
     fresh.chmod(0o755)
     fresh.rename(SCRIPTS / "stillvault")
+    for name in HELPERS:
+        shutil.copy(ROOT / "native" / "cli" / "helpers" / name, SCRIPTS / name)
 
 
 def _build_console() -> None:
@@ -71,6 +74,9 @@ def check_wheel(wheel: Path) -> None:
         fronts = [name for name in names if name.endswith(".data/scripts/stillvault")]
         if len(fronts) != 1 or not archive.read(fronts[0]).startswith(b"\x7fELF"):
             raise Incomplete(f"{wheel.name}: the native front is not among the scripts")
+        for helper in HELPERS:
+            if not any(name.endswith(f".data/scripts/{helper}") for name in names):
+                raise Incomplete(f"{wheel.name}: {helper} is not among the scripts")
         extensions = [name for name in names if name.endswith(".so")]
         if extensions != ["stillvault/_native.abi3.so"]:
             raise Incomplete(f"{wheel.name}: expected one extension, found {extensions}")

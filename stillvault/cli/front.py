@@ -26,4 +26,5 @@ read = _elsewhere("read", "Print one secret: stillvault read sv://PATH [-n] [--o
 run = _elsewhere("run", "Run a command: stillvault run [--env NAME=sv://PATH].. [--env-file F].. [--no-masking] -- CMD..")
 inject = _elsewhere("inject", "Fill a template: stillvault inject -i TEMPLATE -o FILE")
 leases = _elsewhere("leases", "List or purge live leases: stillvault leases [purge [PATH]]")
+credential = _elsewhere("credential", "For other programs: stillvault credential git|aws|docker|podman|systemd ..; see docs/guides/helpers")
 whoami = _elsewhere("whoami", "What the daemon sees of the calling program: stillvault whoami")

@@ -49,6 +49,7 @@ VERBS = {
     "run": ("front", "run", "Run a command with secrets in its environment."),
     "inject": ("front", "inject", "Fill a template with secrets."),
     "leases": ("front", "leases", "List or purge live leases."),
+    "credential": ("front", "credential", "Answer git, AWS SDKs, container tools or systemd in their own protocol."),
     "whoami": ("front", "whoami", "What the daemon sees of the calling program."),
 }
 

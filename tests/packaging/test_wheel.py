@@ -91,6 +91,8 @@ def test_a_wheel_that_lacks_a_part_is_refused(wheel: Path, tmp_path: Path) -> No
         build.check_wheel(copy_without(wheel, tmp_path / "a.whl", "scripts/stillvault"))
     with pytest.raises(build.Incomplete, match="native front"):
         build.check_wheel(copy_without(wheel, tmp_path / "b.whl", "scripts/stillvault", instead=b"#!/bin/sh\n"))
+    with pytest.raises(build.Incomplete, match="git-credential-stillvault"):
+        build.check_wheel(copy_without(wheel, tmp_path / "h.whl", "scripts/git-credential-stillvault"))
     with pytest.raises(build.Incomplete, match="expected one extension"):
         build.check_wheel(copy_without(wheel, tmp_path / "c.whl", ".so"))
     with pytest.raises(build.Incomplete, match="web console is missing"):

@@ -109,6 +109,8 @@ pub struct Run {
     pub bindings: Vec<(OsString, Reference)>,
     /// `--env-file`, in order.
     pub env_files: Vec<PathBuf>,
+    /// `--file`, in order.
+    pub files: Vec<(OsString, Reference)>,
     /// Do not look for values in the output.
     pub no_masking: bool,
     /// Give a handle, and do not wait.
@@ -149,6 +151,8 @@ pub enum Verb {
     Run(Run),
     /// A file from a template.
     Inject(Inject),
+    /// An answer in the protocol of another program.
+    Credential(Box<crate::credential::Helper>),
     /// The live leases.
     Leases,
     /// End leases: all of them, or those of one secret.
@@ -213,6 +217,7 @@ fn verb(line: &mut Line, arguments: &[OsString]) -> Result<Verb, Fault> {
                     Some("wait") => wait(line),
                     Some("run") => run(line),
                     Some("inject") => inject(line),
+                    Some("credential") => crate::credential::parse(line),
                     Some("leases") => leases(line),
                     Some("whoami") => whoami(line),
                     Some("help") => topic(line),
@@ -286,7 +291,8 @@ fn wait(line: &mut Line) -> Result<Verb, Fault> {
 }
 
 fn run(line: &mut Line) -> Result<Verb, Fault> {
-    let (mut bindings, mut env_files, mut no_masking, mut dry_run) = (Vec::new(), Vec::new(), false, false);
+    let (mut bindings, mut env_files, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut no_masking, mut dry_run) = (false, false);
     let (mut detach, mut handle) = (false, None);
     let mut question = Question::default();
     while let Some(token) = line.next()? {
@@ -294,11 +300,12 @@ fn run(line: &mut Line) -> Result<Verb, Fault> {
             Token::Word(program) => {
                 let mut command = vec![program];
                 command.extend(line.rest()?);
-                let run = Run { bindings, env_files, no_masking, detach, handle, dry_run, question, command };
+                let run = Run { bindings, env_files, files, no_masking, detach, handle, dry_run, question, command };
                 return check_run(&run).map(|()| Verb::Run(run));
             }
             Token::Flag(flag) => match flag.as_str() {
-                "--env" => bindings.push(binding(&line.text("--env")?)?),
+                "--env" => bindings.push(binding("--env", &line.text("--env")?)?),
+                "--file" => files.push(binding("--file", &line.text("--file")?)?),
                 "--env-file" => env_files.push(PathBuf::from(line.value()?)),
                 "--no-masking" => no_masking = true,
                 "--dry-run" => dry_run = true,
@@ -329,14 +336,14 @@ fn check_run(run: &Run) -> Result<(), Fault> {
 }
 
 /// `NAME=sv://PATH`.
-fn binding(text: &str) -> Result<(OsString, Reference), Fault> {
-    let remedy = "write --env NAME=sv://PATH; a plain value goes before the command, as NAME=VALUE stillvault run ..";
+fn binding(flag: &str, text: &str) -> Result<(OsString, Reference), Fault> {
+    let remedy = "write NAME=sv://PATH; a plain value goes before the command, as NAME=VALUE stillvault run ..";
     let Some((name, target)) = text.split_once('=') else {
-        return Err(Fault::usage("--env takes NAME=sv://PATH", remedy));
+        return Err(Fault::usage(format!("{flag} takes NAME=sv://PATH"), remedy));
     };
     crate::environment::check_name(name)?;
     if !target.starts_with(crate::reference::SCHEME) {
-        return Err(Fault::usage(format!("--env {name}= is not a reference"), remedy));
+        return Err(Fault::usage(format!("{flag} {name}= is not a reference"), remedy));
     }
     Ok((OsString::from(name), Reference::parse(target)?))
 }
@@ -428,6 +435,7 @@ fn topic(line: &mut Line) -> Result<Verb, Fault> {
         Some("run") => Verb::Help(help::RUN),
         Some("wait") => Verb::Help(help::WAIT),
         Some("inject") => Verb::Help(help::INJECT),
+        Some("credential") => Verb::Help(help::CREDENTIAL),
         Some("leases") => Verb::Help(help::LEASES),
         Some("whoami") => Verb::Help(help::WHOAMI),
         // As a table for programs it comes from the rest of the command line.

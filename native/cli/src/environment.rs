@@ -5,8 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::{File, Permissions};
+use std::io::{Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use zeroize::Zeroizing;
 
 use crate::args::Run;
@@ -26,6 +32,8 @@ enum Setting {
     Plain(OsString),
     /// What the reference at this position stands for.
     Secret(usize),
+    /// The same, in a file in memory: the variable is its name.
+    File(usize),
 }
 
 /// The environment to come, before its values are known.
@@ -63,7 +71,10 @@ impl Plan {
             }
         }
         for (name, reference) in &wanted.bindings {
-            plan.ask(name.clone(), reference.clone());
+            plan.ask(name.clone(), reference.clone(), Setting::Secret);
+        }
+        for (name, reference) in &wanted.files {
+            plan.ask(name.clone(), reference.clone(), Setting::File);
         }
         Ok(plan)
     }
@@ -75,24 +86,24 @@ impl Plan {
         }
         let reference = Reference::parse(&value.to_string_lossy());
         let reference = reference.map_err(|f| Fault { message: format!("{}: {}", name.to_string_lossy(), f.message), ..f })?;
-        self.ask(name, reference);
+        self.ask(name, reference, Setting::Secret);
         Ok(())
     }
 
-    fn ask(&mut self, name: OsString, reference: Reference) {
+    fn ask(&mut self, name: OsString, reference: Reference, how: fn(usize) -> Setting) {
         let known = self.references.iter().position(|known| *known == reference);
         let index = known.unwrap_or(self.references.len());
         if known.is_none() {
             self.references.push(reference);
         }
-        self.settings.insert(name, Setting::Secret(index));
+        self.settings.insert(name, how(index));
     }
 
     /// Forgets secrets that a later source replaced, so that nobody is asked for them.
     pub fn prune(mut self) -> Self {
         let used: Vec<usize> = (0..self.references.len()).filter(|index| self.names(*index).next().is_some()).collect();
         for setting in self.settings.values_mut() {
-            if let Setting::Secret(index) = setting {
+            if let Setting::Secret(index) | Setting::File(index) = setting {
                 *index = used.iter().position(|kept| kept == index).unwrap_or(0);
             }
         }
@@ -103,7 +114,7 @@ impl Plan {
 
     /// The names that the reference at `index` is given to.
     pub fn names(&self, index: usize) -> impl Iterator<Item = &OsStr> {
-        let holds = move |setting: &Setting| matches!(setting, Setting::Secret(at) if *at == index);
+        let holds = move |setting: &Setting| matches!(setting, Setting::Secret(at) | Setting::File(at) if *at == index);
         self.settings.iter().filter(move |(_, setting)| holds(setting)).map(|(name, _)| name.as_os_str())
     }
 
@@ -117,7 +128,7 @@ impl Plan {
 
     /// The environment with its values. A value that no variable can hold is refused with the reason.
     pub fn fill(self, values: &[Content<'_>]) -> Result<Environment, Fault> {
-        let mut environment = Environment(Vec::with_capacity(self.settings.len()));
+        let mut environment = Environment { settings: Vec::with_capacity(self.settings.len()), files: Vec::new() };
         for (name, setting) in self.settings {
             let value = match setting {
                 Setting::Plain(value) => value.into_vec(),
@@ -126,20 +137,30 @@ impl Plan {
                     check_value(&name, bytes)?;
                     bytes.to_vec()
                 }
+                Setting::File(index) => {
+                    let file = in_memory(values.get(index).map_or(&[][..], Content::bytes))?;
+                    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                    environment.files.push(file);
+                    path.into_bytes()
+                }
             };
-            environment.0.push((name, Zeroizing::new(value)));
+            environment.settings.push((name, Zeroizing::new(value)));
         }
         Ok(environment)
     }
 }
 
 /// An environment with its values. Wiped when dropped.
-pub struct Environment(Vec<(OsString, Zeroizing<Vec<u8>>)>);
+pub struct Environment {
+    settings: Vec<(OsString, Zeroizing<Vec<u8>>)>,
+    /// Open until the command has its own copies.
+    files: Vec<File>,
+}
 
 impl Environment {
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), OsStr::from_bytes(value)))
+        self.settings.iter().map(|(name, value)| (name.as_os_str(), OsStr::from_bytes(value)))
     }
 
     /// `NAME=value`, as execve(2) takes it. What our own environment held has no zero byte, and values were looked at.
@@ -152,13 +173,27 @@ impl Environment {
             bytes.extend_from_slice(value);
             CString::new(bytes).ok().map(Zeroizing::new)
         };
-        self.0.iter().filter_map(setting).collect()
+        self.settings.iter().filter_map(setting).collect()
     }
+}
+
+/// A file without a name that the command inherits: readable by this account alone, and sealed, so that it stays as it is.
+fn in_memory(value: &[u8]) -> Result<File, Fault> {
+    let make = || -> std::io::Result<File> {
+        let mut file = File::from(memfd_create("stillvault", MFdFlags::MFD_ALLOW_SEALING)?);
+        file.write_all(value)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        file.rewind()?;
+        Ok(file)
+    };
+    make().map_err(|problem| Fault::system("a file in memory cannot be made", problem).with_exit(exit::TOOL_FAILED))
 }
 
 fn check_value(name: &OsStr, value: &[u8]) -> Result<(), Fault> {
     let shown = name.to_string_lossy();
-    let remedy = "take it as a file: stillvault read sv://PATH --out-file F";
+    let remedy = "take it as a file: stillvault run --file NAME=sv://PATH, or stillvault read sv://PATH --out-file F";
     let refused =
         |why: &str| Fault::failed("environment", format!("the value for {shown} {why}"), remedy).with_exit(exit::TOOL_FAILED);
     if value.contains(&0) {

@@ -48,7 +48,7 @@ pub fn contents<'a>(references: &[Reference], paths: &[Path], values: &'a [Deliv
 
 /// Why there is no such field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wrong {
+pub enum Wrong {
     Form,
     Missing,
     Twice,
@@ -70,7 +70,8 @@ impl Wrong {
     }
 }
 
-fn cut(value: &[u8], field: &str) -> Result<Zeroizing<Vec<u8>>, Wrong> {
+/// Cuts one field out of a value.
+pub fn cut(value: &[u8], field: &str) -> Result<Zeroizing<Vec<u8>>, Wrong> {
     let text = std::str::from_utf8(value).map_err(|_| Wrong::Form)?;
     if text.trim_start().starts_with('{') { from_object(text, field) } else { from_lines(text, field) }
 }

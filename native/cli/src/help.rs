@@ -13,6 +13,7 @@ Secrets
   run -- CMD ..             a command with values in its environment
   inject -i TEMPLATE -o F   a file from a template
   wait HANDLE               what was asked with --detach
+  credential HELPER         for git, aws, docker, podman, systemd
   leases [purge [PATH]]     what this user may read without asking again
   whoami                    who the daemon takes you for
   seal PATH                 seal a value for the people of its policy
@@ -77,6 +78,8 @@ becomes CMD itself, with the terminal and nothing in between.
 CMD inherits the rest of the environment as it is, LD_PRELOAD, PYTHONPATH and
 the like included; of STILLVAULT_* only HOME, SOCKET, FORMAT and NO_INPUT.
 
+  --file NAME=sv://PATH   the value as a file in memory that CMD inherits; NAME
+                          is its path. For programs that read a file
   --dry-run       print what would be asked of whom, and ask nobody
   --detach        ask for what CMD needs, print a handle at once, run nothing
   --handle H      use the values of that handle; it must hold what CMD needs
@@ -120,6 +123,32 @@ Ctrl-C leaves it as it is; stillvault cancel HANDLE withdraws it.
 Values of several secrets go to a command: stillvault run --handle HANDLE ..
 ";
 
+/// `stillvault help credential`.
+pub const CREDENTIAL: &str = "\
+stillvault credential git --ref REF [--for URL].. [--username NAME] get
+stillvault credential aws --ref REF
+stillvault credential aws --id-ref REF --key-ref REF [--token-ref REF]
+stillvault credential docker [--map F] get|list
+stillvault credential podman [--dir D] store|lookup|list|delete
+stillvault credential systemd [--map F] [--socket S]
+
+Answers in the protocol of another program, which is the one that people are
+shown. REF is sv://PATH or sv://PATH#FIELD. Without a field, a JSON object or
+NAME=value lines may hold user name and password, or the parts of an AWS key.
+
+  git      for git config credential.https://HOST.helper; also installed as
+           git-credential-stillvault. --for binds it to URLs beyond that
+  aws      for credential_process; Expiration is the end of the lease
+  docker   installed as docker-credential-stillvault, for credHelpers of
+           podman, skopeo, buildah. Lines of F: REGISTRY REF [username=NAME];
+           ~/.config/stillvault/registries, else /etc/stillvault/registries
+  podman   for the shell driver of podman secret; what is stored is a REF
+  systemd  for LoadCredential=. Lines of F: UNIT CREDENTIAL REF;
+           /etc/stillvault/systemd-credentials. A refusal fails the start
+
+All take --reason, --ttl, --wait, --window and --uses as read does.
+";
+
 /// `stillvault help leases`.
 pub const LEASES: &str = "\
 stillvault leases
@@ -161,7 +190,7 @@ mod tests {
 
     #[test]
     fn nothing_is_wider_than_80_columns() {
-        for text in [MAIN, READ, RUN, INJECT, WAIT, LEASES, WHOAMI, EXIT_CODES] {
+        for text in [MAIN, READ, RUN, INJECT, WAIT, CREDENTIAL, LEASES, WHOAMI, EXIT_CODES] {
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         }
     }

@@ -24,6 +24,7 @@
 mod args;
 mod ask;
 mod child;
+mod credential;
 mod envfile;
 mod environment;
 mod fault;
@@ -72,6 +73,7 @@ fn serve(parsed: Parsed) -> Result<u8, Fault> {
         Verb::Wait(wanted) => handle::wait(&wanted, format),
         Verb::Run(wanted) => run::run(&wanted, format),
         Verb::Inject(wanted) => inject::inject(&wanted, format),
+        Verb::Credential(helper) => credential::serve(&helper, format),
         Verb::Leases => listing::leases(format),
         Verb::Purge(path) => listing::purge(path.as_ref(), format),
         Verb::Whoami => listing::whoami(format),

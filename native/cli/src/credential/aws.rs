@@ -5,12 +5,10 @@
 
 use zeroize::Zeroizing;
 
-use super::fields::Fields;
-use super::{Options, lease_end, one_line, release};
-use crate::ask::Delivered;
+use super::{Options, one_line, release};
 use crate::fault::{Fault, Format, exit};
 use crate::forms::{Escapes, json_escaped};
-use crate::reference::Path;
+use crate::reference::Reference;
 use crate::text;
 
 /// Answers an SDK.
@@ -18,7 +16,7 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
     if options.operation.is_some() {
         return Err(super::unexpected(options.operation.as_deref().unwrap_or_default()));
     }
-    let paths: Vec<Path> = match (&options.reference, &options.id, &options.key) {
+    let references: Vec<Reference> = match (&options.reference, &options.id, &options.key) {
         (Some(one), None, None) if options.token.is_none() => vec![one.clone()],
         (None, Some(id), Some(key)) => [Some(id), Some(key), options.token.as_ref()].into_iter().flatten().cloned().collect(),
         _ => {
@@ -26,49 +24,48 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
             return Err(Fault::usage("stillvault credential aws takes one reference, or two or three of their kinds", remedy));
         }
     };
-    if (1..paths.len()).any(|at| paths.get(..at).unwrap_or_default().contains(&paths[at])) {
-        return Err(Fault::usage("one secret cannot be two of the parts", "seal them apart"));
+    let released = release(&references, &["aws", "credential_process"], &options.question, format)?;
+    let lease = released.iter().filter_map(|one| one.end).min().map(rfc3339);
+    if options.reference.is_none() {
+        let whole = |at: usize| released.get(at).map(|one| one.bytes.clone());
+        return write(&[whole(0), whole(1), whole(2)], lease.as_deref());
     }
-    let values = release(&paths, &["aws", "credential_process"], &options.question, format)?;
-    let fields = values.first().map(|first| Fields::of(first.value.bytes()));
-    let whole = |at: usize| values.get(at).map(|delivered| delivered.value.bytes());
-    let field = |names: &[&str]| fields.as_ref().and_then(|fields| fields.take(names)).map(str::as_bytes);
-    let parts = if options.reference.is_some() {
-        [
-            ("AccessKeyId", field(&["accesskeyid", "awsaccesskeyid"])),
-            ("SecretAccessKey", field(&["secretaccesskey", "awssecretaccesskey"])),
-            ("SessionToken", field(&["sessiontoken", "awssessiontoken"])),
-        ]
-    } else {
-        [("AccessKeyId", whole(0)), ("SecretAccessKey", whole(1)), ("SessionToken", whole(2))]
+    let field = |names: &[&str]| released.first().and_then(|one| one.field(names));
+    let parts = [
+        field(&["AccessKeyId", "aws_access_key_id", "AWS_ACCESS_KEY_ID"]),
+        field(&["SecretAccessKey", "aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"]),
+        field(&["SessionToken", "aws_session_token", "AWS_SESSION_TOKEN"]),
+    ];
+    let end = match field(&["Expiration", "AWS_CREDENTIAL_EXPIRATION"]) {
+        Some(held) => Some(earliest(lease, &held)?),
+        None => lease,
     };
-    let held = if options.reference.is_some() { field(&["expiration", "awscredentialexpiration"]) } else { None };
-    write(&parts, expiration(&values, held)?.as_deref())
+    write(&parts, end.as_deref())
 }
 
-/// The earliest end: of the leases, or of the key itself where the secret names one.
-fn expiration(values: &[Delivered], held: Option<&[u8]>) -> Result<Option<String>, Fault> {
-    let lease = values.iter().filter_map(lease_end).min().map(rfc3339);
-    let Some(held) = held else { return Ok(lease) };
+/// The earlier of two ends: of the leases, and of the key itself where the secret names one.
+fn earliest(lease: Option<String>, held: &[u8]) -> Result<String, Fault> {
     let held = one_line("the field Expiration", held)?;
-    let like = |shape: &str| shape.len() == held.len() && shape.bytes().zip(held.bytes()).all(|(s, h)| if s == b'0' { h.is_ascii_digit() } else { s == h });
-    if !like("0000-00-00T00:00:00Z") {
+    let shape = "0000-00-00T00:00:00Z";
+    let fits = |(shape, held): (u8, u8)| if shape == b'0' { held.is_ascii_digit() } else { shape == held };
+    if held.len() != shape.len() || !shape.bytes().zip(held.bytes()).all(fits) {
         return Err(Fault::failed("value-form", "the field Expiration is not like 2026-01-31T12:00:00Z", "seal it in that form"));
     }
     // Of one form, so the order of the text is the order of the times.
-    Ok(Some(lease.into_iter().chain([held.to_owned()]).min().unwrap_or_default()))
+    Ok(lease.filter(|lease| lease.as_str() < held).unwrap_or_else(|| held.to_owned()))
 }
 
-fn write(parts: &[(&str, Option<&[u8]>); 3], expiration: Option<&str>) -> Result<u8, Fault> {
-    let length = parts.iter().filter_map(|(_, part)| *part).map(|part| part.len() * 6 + 24).sum::<usize>();
+fn write(parts: &[Option<Zeroizing<Vec<u8>>>; 3], expiration: Option<&str>) -> Result<u8, Fault> {
+    let length = parts.iter().flatten().map(|part| part.len() * 6 + 24).sum::<usize>();
     let mut whole = Zeroizing::new(Vec::with_capacity(length + 80));
     whole.extend_from_slice(b"{\"Version\":1");
-    for (name, part) in parts {
+    for (name, part) in ["AccessKeyId", "SecretAccessKey", "SessionToken"].into_iter().zip(parts) {
         let Some(part) = part else {
-            if *name == "SessionToken" {
+            if name == "SessionToken" {
                 continue;
             }
-            let remedy = "seal {\"AccessKeyId\":..,\"SecretAccessKey\":..}, or lines AWS_ACCESS_KEY_ID=.. and AWS_SECRET_ACCESS_KEY=..";
+            let remedy =
+                "seal {\"AccessKeyId\":..,\"SecretAccessKey\":..}, or lines AWS_ACCESS_KEY_ID=.. and AWS_SECRET_ACCESS_KEY=..";
             return Err(Fault::failed("value-form", format!("the secret has no field {name}"), remedy));
         };
         let part = json_escaped(one_line(name, part)?, Escapes::Few);

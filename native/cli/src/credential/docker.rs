@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::fields::Fields;
 use super::table::{self, Row};
 use super::{Options, one_line, question_text, release_one};
 use crate::fault::{Fault, Format, exit};
@@ -64,16 +63,16 @@ fn get(options: &Options, format: Format) -> Result<u8, Fault> {
     let Some(row) = row.filter(|_| !server.is_empty()) else {
         return text::print(NOT_FOUND).map(|()| exit::ERROR);
     };
-    let delivered = release_one(&row.reference, &["registry", server], &options.question, format)?;
-    let fields = Fields::of(delivered.value.bytes());
-    let secret = fields.take(&["password", "token", "secret"]);
-    let held = secret.and_then(|_| fields.take(&["username", "user", "login"]));
-    let Some(username) = row.username.as_deref().or(held) else {
+    let released = release_one(&row.reference, &["registry", server], &options.question, format)?;
+    let secret = released.field(&["password", "PASSWORD", "token", "TOKEN"]);
+    let held = released.field(&["username", "USERNAME", "user", "login"]).filter(|_| secret.is_some());
+    let Some(username) = row.username.as_deref().map(str::as_bytes).or(held.as_ref().map(|held| held.as_slice())) else {
         let remedy = "add username=NAME to its line of the table, or seal username=.. and password=.. lines";
         return Err(Fault::usage("no user name: neither the table nor the secret has one", remedy));
     };
-    let secret = one_line("the password", secret.map_or(delivered.value.bytes(), str::as_bytes))?;
-    let parts = [("{\"ServerURL\":\"", server), ("\",\"Username\":\"", one_line("the user name", username.as_bytes())?), ("\",\"Secret\":\"", secret)];
+    let username = one_line("the user name", username)?;
+    let secret = one_line("the password", secret.as_ref().unwrap_or(&released.bytes))?;
+    let parts = [("{\"ServerURL\":\"", server), ("\",\"Username\":\"", username), ("\",\"Secret\":\"", secret)];
     let mut whole = Zeroizing::new(Vec::with_capacity((server.len() + username.len() + secret.len()) * 6 + 64));
     for (before, part) in parts {
         whole.extend_from_slice(before.as_bytes());

@@ -6,11 +6,9 @@
 
 use zeroize::Zeroizing;
 
-use super::fields::Fields;
-use super::{Options, lease_end, one_line, question_text, release_one};
-use crate::ask::Delivered;
+use super::{Options, Released, one_line, question_text, release_one};
 use crate::fault::{Fault, Format, exit};
-use crate::reference::Path;
+use crate::reference::Reference;
 use crate::text;
 
 /// What git wants a credential for.
@@ -52,7 +50,11 @@ impl Place {
 
     fn holds(&self, other: &Self) -> bool {
         let above = |mine: &String| {
-            other.path.as_deref().and_then(|path| path.strip_prefix(mine.as_str())).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            other
+                .path
+                .as_deref()
+                .and_then(|path| path.strip_prefix(mine.as_str()))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.protocol == other.protocol && self.host == other.host && self.path.as_ref().is_none_or(above)
     }
@@ -94,41 +96,37 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
     })
 }
 
-fn answer(asked: &Place, reference: &Path, anywhere: bool, options: &Options, format: Format) -> Result<u8, Fault> {
+fn answer(asked: &Place, reference: &Reference, anywhere: bool, options: &Options, format: Format) -> Result<u8, Fault> {
     if anywhere && asked.in_clear() {
         let message = format!("{} is not https: the password would travel in the clear", text::cut(&asked.url(), 120));
         return Err(Fault::usage(message, "where that is meant, add --for with exactly this address"));
     }
-    let delivered = release_one(reference, &["git", &asked.url()], &options.question, format)?;
-    let (username, password) = (asked.username.as_deref().or(options.username.as_deref()), delivered.value.bytes());
-    let fields = Fields::of(password);
-    let (username, password) = match fields.take(&["password", "token"]) {
-        None => (username, password),
-        Some(password) => {
-            let held = fields.take(&["username", "user", "login"]);
-            if let (Some(held), Some(wanted)) = (held, username)
-                && held != wanted
-            {
-                let remedy = "name the secret of that account, or take the account out of the URL";
-                return Err(Fault::failed("account", "the secret belongs to another account than git asked for", remedy));
-            }
-            (username.or(held), password.as_bytes())
-        }
-    };
-    let Some(username) = username else {
+    let released = release_one(reference, &["git", &asked.url()], &options.question, format)?;
+    let wanted = asked.username.as_deref().or(options.username.as_deref()).map(str::as_bytes);
+    let password = released.field(&["password", "PASSWORD", "token", "TOKEN"]);
+    let held = released.field(&["username", "USERNAME", "user", "login"]).filter(|_| password.is_some());
+    let held = held.as_ref().map(|held| held.as_slice());
+    if let (Some(held), Some(wanted)) = (held, wanted)
+        && held != wanted
+    {
+        let remedy = "name the secret of that account, or take the account out of the URL";
+        return Err(Fault::failed("account", "the secret belongs to another account than git asked for", remedy));
+    }
+    let Some(username) = wanted.or(held) else {
         let remedy = format!("git config credential.{}.username NAME, or seal username=.. and password=.. lines", asked.url());
         return Err(Fault::usage("no user name: neither git, nor --username, nor the secret has one", remedy));
     };
-    write(one_line("the user name", username.as_bytes())?, one_line("the password", password)?, &delivered)
+    let password = one_line("the password", password.as_ref().unwrap_or(&released.bytes))?;
+    write(one_line("the user name", username)?, password, &released)
 }
 
-fn write(username: &str, password: &str, delivered: &Delivered) -> Result<u8, Fault> {
+fn write(username: &str, password: &str, released: &Released) -> Result<u8, Fault> {
     let mut whole = Zeroizing::new(Vec::with_capacity(username.len() + password.len() + 80));
     for part in ["username=", username, "\npassword=", password, "\n"] {
         whole.extend_from_slice(part.as_bytes());
     }
     // Newer gits hand this to helpers that keep passwords, which then forget it with the lease; older ones ignore it.
-    if let Some(end) = lease_end(delivered) {
+    if let Some(end) = released.end {
         whole.extend_from_slice(format!("password_expiry_utc={end}\n").as_bytes());
     }
     text::output(&whole).map(|()| exit::OK)
@@ -161,7 +159,9 @@ mod tests {
     #[test]
     fn only_https_and_this_machine_are_not_in_the_clear() {
         let clear = |text: &str| Place::asked(text).is_ok_and(|place| place.in_clear());
-        assert!(clear("protocol=http\nhost=g\n") && clear("protocol=ftp\nhost=g\n") && clear("protocol=http\nhost=localhost.evil\n"));
+        assert!(
+            clear("protocol=http\nhost=g\n") && clear("protocol=ftp\nhost=g\n") && clear("protocol=http\nhost=localhost.evil\n")
+        );
         assert!(!clear("protocol=https\nhost=g\n") && !clear("protocol=http\nhost=127.0.0.1:80\n"));
     }
 }

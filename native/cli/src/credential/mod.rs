@@ -9,7 +9,6 @@
 
 mod aws;
 mod docker;
-mod fields;
 mod git;
 mod podman;
 mod systemd;
@@ -21,13 +20,14 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
+use zeroize::Zeroizing;
 
 use crate::args::{Question, Verb};
-use crate::ask::{self, Delivered};
+use crate::ask;
 use crate::fault::{Fault, Format};
 use crate::line::{Line, Token};
-use crate::reference::Path;
-use crate::{help, text};
+use crate::reference::{self, Reference};
+use crate::{field, help, text};
 
 /// The longest question that a program may put on standard input, in bytes.
 const MAX_QUESTION: u64 = 64 * 1024;
@@ -72,10 +72,10 @@ impl Consumer {
 /// What the command line said.
 #[derive(Default)]
 struct Options {
-    reference: Option<Path>,
-    id: Option<Path>,
-    key: Option<Path>,
-    token: Option<Path>,
+    reference: Option<Reference>,
+    id: Option<Reference>,
+    key: Option<Reference>,
+    token: Option<Reference>,
     places: Vec<String>,
     username: Option<String>,
     map: Option<PathBuf>,
@@ -88,10 +88,10 @@ struct Options {
 impl Options {
     fn set(&mut self, flag: &str, line: &mut Line) -> Result<(), Fault> {
         match flag {
-            "--ref" => self.reference = Some(Path::reference(&line.text(flag)?)?),
-            "--id-ref" => self.id = Some(Path::reference(&line.text(flag)?)?),
-            "--key-ref" => self.key = Some(Path::reference(&line.text(flag)?)?),
-            "--token-ref" => self.token = Some(Path::reference(&line.text(flag)?)?),
+            "--ref" => self.reference = Some(Reference::parse(&line.text(flag)?)?),
+            "--id-ref" => self.id = Some(Reference::parse(&line.text(flag)?)?),
+            "--key-ref" => self.key = Some(Reference::parse(&line.text(flag)?)?),
+            "--token-ref" => self.token = Some(Reference::parse(&line.text(flag)?)?),
             "--for" => self.places.push(line.text(flag)?),
             "--username" => self.username = Some(line.text(flag)?),
             "--map" => self.map = Some(PathBuf::from(line.value()?)),
@@ -152,32 +152,55 @@ pub fn serve(helper: &Helper, format: Format) -> Result<u8, Fault> {
     }
 }
 
-/// Asks for `paths`; `about` is what people see under "The caller says".
-fn release(paths: &[Path], about: &[&str], question: &Question, format: Format) -> Result<Vec<Delivered>, Fault> {
+/// What a reference stands for, released.
+struct Released {
+    bytes: Zeroizing<Vec<u8>>,
+    /// The reference named no field, so the value may have some.
+    whole: bool,
+    /// When the lease ends, in seconds since 1970; none where nothing was leased.
+    end: Option<u64>,
+}
+
+impl Released {
+    /// The first of these fields that the value has.
+    fn field(&self, names: &[&str]) -> Option<Zeroizing<Vec<u8>>> {
+        let names = if self.whole { names } else { &[] };
+        names.iter().find_map(|name| field::cut(&self.bytes, name).ok())
+    }
+}
+
+/// Asks for `references`; `about` is what people see under "The caller says".
+fn release(references: &[Reference], about: &[&str], question: &Question, format: Format) -> Result<Vec<Released>, Fault> {
     let about: Vec<OsString> = about.iter().map(OsString::from).collect();
-    let values = ask::ask(paths, Some(&about), question, format)?.values;
-    if values.len() == paths.len() { Ok(values) } else { Err(nothing()) }
+    let answer = ask::ask(reference::paths(references), Some(&about), question, format)?;
+    let contents = field::contents(references, &answer.paths, &answer.values)?;
+    let ends = references.iter().map(|reference| {
+        let delivered = answer.paths.iter().position(|path| *path == reference.path).and_then(|at| answer.values.get(at));
+        lease_end(delivered?.facts.get("left").and_then(Json::as_u64)?)
+    });
+    let released = contents.iter().zip(references).zip(ends).map(|((content, reference), end)| Released {
+        bytes: Zeroizing::new(content.bytes().to_vec()),
+        whole: reference.field.is_none(),
+        end,
+    });
+    Ok(released.collect())
 }
 
-/// One value.
-fn release_one(path: &Path, about: &[&str], question: &Question, format: Format) -> Result<Delivered, Fault> {
-    release(std::slice::from_ref(path), about, question, format)?.into_iter().next().ok_or_else(nothing)
+/// One reference.
+fn release_one(wanted: &Reference, about: &[&str], question: &Question, format: Format) -> Result<Released, Fault> {
+    let released = release(std::slice::from_ref(wanted), about, question, format)?.into_iter().next();
+    released.ok_or_else(|| Fault::untrusted("delivery", "nothing was delivered", "ask again"))
 }
 
-fn nothing() -> Fault {
-    Fault::untrusted("delivery", "nothing was delivered", "ask again")
-}
-
-/// When the lease of a value ends, in seconds since 1970; none where nothing was leased.
-fn lease_end(delivered: &Delivered) -> Option<u64> {
-    let left = delivered.facts.get("left").and_then(Json::as_u64).filter(|left| *left > 0)?;
+fn lease_end(left: u64) -> Option<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Some(now.as_secs() + left)
+    Some(now.as_secs() + left).filter(|_| left > 0)
 }
 
 /// A value or field as one line of text. `what` names it in the refusal; the value itself is never repeated.
 fn one_line<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
-    let remedy = "seal it again in the form that docs/guides/helpers names; a line end that slipped in: printf %s instead of echo";
+    let remedy =
+        "seal it again in the form that docs/guides/helpers names; a line end that slipped in: printf %s instead of echo";
     let refused = |why: &str| Fault::failed("value-form", format!("{what} {why}, which this protocol cannot carry"), remedy);
     let text = std::str::from_utf8(bytes).map_err(|_| refused("is not text in UTF-8"))?;
     for (character, name) in [('\n', "holds a line end"), ('\r', "holds a carriage return"), ('\0', "holds a zero byte")] {

@@ -11,7 +11,7 @@ use nix::unistd::Uid;
 
 use super::{Options, question_text, release_one};
 use crate::fault::{Fault, Format, exit};
-use crate::reference::Path;
+use crate::reference::Reference;
 use crate::text;
 
 const SYSTEM_DIRECTORY: &str = "/var/lib/stillvault/podman";
@@ -26,16 +26,19 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
         Some("lookup") => {
             let id = id()?;
             let text = std::fs::read_to_string(directory.join(&id)).map_err(|_| unknown(&id))?;
-            let reference = Path::reference(text.trim_end_matches('\n'))?;
-            let delivered = release_one(&reference, &["podman", "secret", &id], &options.question, format)?;
-            text::output(delivered.value.bytes()).map(|()| exit::OK)
+            let reference = Reference::parse(text.trim_end_matches('\n'))?;
+            let released = release_one(&reference, &["podman", "secret", &id], &options.question, format)?;
+            text::output(&released.bytes).map(|()| exit::OK)
         }
         Some("delete") => {
             let id = id()?;
             std::fs::remove_file(directory.join(&id)).map_err(|_| unknown(&id)).map(|()| exit::OK)
         }
         Some("list") => list(&directory),
-        _ => Err(Fault::usage("stillvault credential podman takes store, lookup, list or delete", "see stillvault help credential")),
+        _ => Err(Fault::usage(
+            "stillvault credential podman takes store, lookup, list or delete",
+            "see stillvault help credential",
+        )),
     }
 }
 
@@ -67,7 +70,7 @@ fn unknown(id: &str) -> Fault {
 
 fn store(file: &std::path::Path) -> Result<u8, Fault> {
     let text = question_text()?;
-    let Ok(reference) = Path::reference(text.trim_end_matches('\n')) else {
+    let Ok(reference) = Reference::parse(text.trim_end_matches('\n')) else {
         let message = "what is stored here is a reference and never a value; nothing was kept";
         return Err(Fault::usage(message, "printf sv://PATH | podman secret create NAME -"));
     };
@@ -90,6 +93,6 @@ fn list(directory: &std::path::Path) -> Result<u8, Fault> {
         Err(problem) => return Err(Fault::failed("podman-secret", format!("{}: {problem}", directory.display()), "")),
     };
     ids.sort_unstable();
-    ids.iter_mut().for_each(|id| id.push('\n'));
-    text::print(ids.concat()).map(|()| exit::OK)
+    let lines: Vec<String> = ids.into_iter().map(|id| id + "\n").collect();
+    text::print(lines.concat()).map(|()| exit::OK)
 }

@@ -59,8 +59,8 @@ fn answer(map: &FilePath, options: &Options, format: Format) -> Result<u8, Fault
         let message = format!("{} names no secret for {unit} {credential}", map.display());
         return Err(Fault::usage(message, "add a line: UNIT CREDENTIAL sv://PATH"));
     };
-    let delivered = release_one(&row.reference, &["systemd", &unit, &credential], &options.question, format)?;
-    text::output(delivered.value.bytes()).map(|()| exit::OK)
+    let released = release_one(&row.reference, &["systemd", &unit, &credential], &options.question, format)?;
+    text::output(&released.bytes).map(|()| exit::OK)
 }
 
 /// Which unit wants what, by the address of whoever connected; root and our own account alone may say so.
@@ -189,7 +189,17 @@ mod tests {
     #[test]
     fn addresses_are_taken_whole() {
         assert_eq!(named(b"1f/unit/web.service/db"), Some(("web.service".into(), "db".into())));
-        for bad in [&b""[..], b"1f/unit/web.service", b"1f/unit/web.service/db/x", b"/unit/a/b", b"1/user/a/b", b"1/unit//b", b"1/unit/a/", b"1/unit/a\n/b", b"\xff/unit/a/b"] {
+        for bad in [
+            &b""[..],
+            b"1f/unit/web.service",
+            b"1f/unit/web.service/db/x",
+            b"/unit/a/b",
+            b"1/user/a/b",
+            b"1/unit//b",
+            b"1/unit/a/",
+            b"1/unit/a\n/b",
+            b"\xff/unit/a/b",
+        ] {
             assert_eq!(named(bad), None, "{bad:?}");
         }
     }

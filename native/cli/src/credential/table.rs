@@ -13,7 +13,7 @@ use std::path::Path as FilePath;
 use nix::unistd::Uid;
 
 use crate::fault::Fault;
-use crate::reference::Path;
+use crate::reference::Reference;
 
 /// The largest table, in bytes.
 const MAX_TABLE: u64 = 1024 * 1024;
@@ -23,7 +23,7 @@ pub struct Row {
     /// What stands before the reference.
     pub words: Vec<String>,
     /// The secret.
-    pub reference: Path,
+    pub reference: Reference,
     /// `username=`.
     pub username: Option<String>,
 }
@@ -37,7 +37,11 @@ pub fn read(path: &FilePath, count: usize) -> Result<Vec<Row>, Fault> {
     let owner = Uid::from_raw(found.uid());
     if !found.is_file() || !(owner.is_root() || owner == Uid::effective()) || found.mode() & 0o022 != 0 {
         let message = format!("{shown} is not a file that root or you alone can write");
-        return Err(Fault::untrusted("map-owner", message, format!("look at what it says, then chown it and chmod go-w {shown}")));
+        return Err(Fault::untrusted(
+            "map-owner",
+            message,
+            format!("look at what it says, then chown it and chmod go-w {shown}"),
+        ));
     }
     let mut text = String::new();
     file.take(MAX_TABLE).read_to_string(&mut text).map_err(unreadable)?;
@@ -59,7 +63,7 @@ fn parse(text: &str, count: usize) -> Result<Vec<Row>, Fault> {
         let (Some(reference), true) = (words.pop(), words.len() == count) else {
             return Err(refused("not of the form that this table has"));
         };
-        let reference = Path::reference(reference).map_err(|fault| refused(&fault.message))?;
+        let reference = Reference::parse(reference).map_err(|fault| refused(&fault.message))?;
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
         if rows.iter().any(|row| row.words == words) {
             return Err(refused("named twice"));
