@@ -74,6 +74,7 @@ export const secretsText = {
 export const sealText = {
   title: "Seal a secret",
   titleVersion: "Seal a new version",
+  back: "Back",
   lead: "The value is encrypted in this browser. The relay gets ciphertext.",
   path: "Name",
   pathHint: "For example prod/db-password. The policy with the longest match decides who can open it.",

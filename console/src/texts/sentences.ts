@@ -21,6 +21,10 @@ export function span(seconds: number): string {
 }
 
 const window = (row: Row): string => span(typeof row["window"] === "number" ? row["window"] : 0);
+const after = (row: Row, word: string): string => {
+  const said = text(row, "outcome");
+  return said.startsWith(word) ? said.slice(word.length) : said;
+};
 const because = (row: Row): string => (text(row, "outcome") ? `: ${text(row, "outcome")}` : "");
 
 /** What a line says of one or two rows (an approval that completes its quorum and the release that it causes). */
@@ -80,19 +84,21 @@ export class Teller {
 function sentence(row: Row): string {
   const { kind, actor } = row;
   const secret = text(row, "secret");
+  const host = text(row, "host");
+  const people = text(row, "people");
   switch (kind) {
     case "requested":
-      return `${actor}${text(row, "host") ? ` on ${text(row, "host")}` : ""} requested ${secret} uid=${text(row, "uid", "?")} exe=${text(row, "exe", "?")}`;
+      return `${actor}${host ? ` on ${host}` : ""} requested ${secret} uid=${text(row, "uid", "?")} exe=${text(row, "exe", "?")}`;
     case "approved":
       return `${actor} approved ${secret}: ${text(row, "people")}`;
     case "released":
       return `${secret} released to ${text(row, "host", actor)}, lease ${window(row)}`;
     case "sealed":
-      return `${actor} sealed ${secret} version ${text(row, "version", "?")}.${text(row, "outcome").replace(/^revision /, "") || "0"}`;
+      return `${actor} sealed ${secret} version ${text(row, "version", "?")}.${after(row, "revision ") || "0"}`;
     case "roster":
-      return `${actor} roster ${text(row, "outcome").replace(/^root /, "") || "?"}.${text(row, "version", "?")}`;
+      return `${actor} roster ${after(row, "root ") || "?"}.${text(row, "version", "?")}`;
     case "enrolled":
-      return `${text(row, "people", actor)} ${text(row, "outcome", "enrolled")}${actor === text(row, "people") ? "" : ` by ${actor}`}`;
+      return `${people || actor} ${text(row, "outcome", "enrolled")}${actor === people ? "" : ` by ${actor}`}`;
     case "signed-in":
       return `${actor} signed in from ${text(row, "device") || text(row, "host", "?")}`;
     case "delivered":
@@ -106,7 +112,7 @@ function sentence(row: Row): string {
     case "lease-used":
       return `${text(row, "exe", actor)} on ${text(row, "host", "?")} used ${secret} from its lease, ${text(row, "count", "1")} times`;
     case "policy":
-      return `${actor} policy ${text(row, "outcome")}${text(row, "people") ? `: ${text(row, "people")}, lease ${window(row)}` : ""}`;
+      return `${actor} policy ${text(row, "outcome")}${people ? `: ${people}, lease ${window(row)}` : ""}`;
     case "cancelled":
     case "revoked":
       if (!secret) return `${actor} ${kind} ${text(row, "device")}${because(row)}`;

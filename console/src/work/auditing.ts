@@ -43,8 +43,8 @@ export function rowOf(index: number, leaf: string): Row {
     const { detail, ...rest } = decode(bytes);
     if (typeof detail !== "object" || detail === null || Array.isArray(detail)) throw refused;
     const row = Object.assign(bare<Json>(), { index }, detail, rest) as Row;
-    const known = typeof row.kind === "string" && typeof row.actor === "string" && typeof row.time === "number" && row.index === index;
-    if (!known || !equal(leafOf(row), bytes)) throw refused;
+    const typed = typeof row.kind === "string" && typeof row.actor === "string" && typeof row.time === "number";
+    if (!typed || row.index !== index || !equal(leafOf(row), bytes)) throw refused;
     return row;
   } catch (error) {
     if (error instanceof Refused) throw refused;
@@ -156,7 +156,8 @@ export interface Filter {
 
 /** Whether a row is wanted: the kind exactly, names by what they contain, times half open. */
 export function wanted(row: Row, filter: Filter): boolean {
-  const holds = (value: Json | undefined, part: string): boolean => part === "" || (typeof value === "string" && value.includes(part));
+  const holds = (value: Json | undefined, part: string): boolean =>
+    part === "" || (typeof value === "string" && value.includes(part));
   return (
     (filter.kind === "" || row.kind === filter.kind) &&
     holds(row.actor, filter.actor) &&
@@ -169,6 +170,6 @@ export function wanted(row: Row, filter: Filter): boolean {
 
 /** The columns of an export for spreadsheets; `text` is the row as people read it. */
 export const COLUMNS = [
-  "index", "time", "kind", "actor", "secret", "version", "host", "uid", "user", "exe", "people", "window", "device", "channel", "outcome",
-  "count", "request", "oid", "text",
+  "index", "time", "kind", "actor", "secret", "version", "host", "uid", "user", "exe", "people", "window", "device", "channel",
+  "outcome", "count", "request", "oid", "text",
 ] as const;

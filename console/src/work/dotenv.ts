@@ -1,6 +1,8 @@
-// `.env` files, by the grammar of `stillvault run --env-file`: `NAME=value` a line; what is not understood is refused with its line.
+// `.env` files, by the grammar of `stillvault run --env-file`: `NAME=value` a line; what is not understood is
+// refused with its line.
 //
-// The file stays one Uint8Array from the drop to the wipe: values are spans of it and never become strings, which no page can erase.
+// The file stays one Uint8Array from the drop to the wipe: values are spans of it and never become strings, which no page can
+// erase.
 // A value that is `sv://..` already, or empty, keeps its line as it is.
 import { isPath } from "../protocol/path";
 import { sequence } from "../protocol/text";
@@ -74,7 +76,7 @@ function parseLine(bytes: Uint8Array, from: number, to: number, line: number): A
   return { line, name, kind, start, end: stop, value: inner, escaped: quote === DOUBLE };
 }
 
-/** A bare value runs to the end of the line, without blanks at either end; a `#` at its start or behind a blank begins a comment. */
+/** A bare value runs to the end of the line, without blanks at either end; `#` at its start or behind a blank begins a comment. */
 function bare(bytes: Uint8Array, start: number, end: number): [Span, number] | Why {
   let stop = start;
   while (stop < end && !(bytes[stop] === HASH && (stop === start || bytes[stop - 1] === 32 || bytes[stop - 1] === 9))) stop += 1;
@@ -136,7 +138,9 @@ export function pathProblems(paths: ReadonlyMap<number, string>): Map<number, "p
 }
 
 /** The file with `sv://PATH` in the place of each value that `paths` names by its line; all else byte for byte. */
-export function withReferences(bytes: Uint8Array, assignments: readonly Assignment[], paths: ReadonlyMap<number, string>): Uint8Array {
+export function withReferences(
+  bytes: Uint8Array, assignments: readonly Assignment[], paths: ReadonlyMap<number, string>,
+): Uint8Array {
   const parts: Uint8Array[] = [];
   let at = 0;
   for (const one of assignments) {
@@ -163,7 +167,8 @@ function trim(bytes: Uint8Array, start: number, end: number): Span {
 
 /** A bare value that begins or ends with a blank beyond ASCII: whether it belongs to the value, no reader could tell. */
 function wideBlank(bytes: Uint8Array, start: number, end: number): boolean {
-  const edge = (from: number, to: number): string => new TextDecoder().decode(bytes.subarray(Math.max(from, start), Math.min(to, end)));
+  const edge = (from: number, to: number): string =>
+    new TextDecoder().decode(bytes.subarray(Math.max(from, start), Math.min(to, end)));
   return /^\s|^\u0085/u.test(edge(start, start + 3)) || /\s$|\u0085$/u.test(edge(end - 3, end));
 }
 

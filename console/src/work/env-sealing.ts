@@ -1,5 +1,5 @@
-// A `.env` file on its way into secrets: each chosen line is one secret, one ceremony, one upload, in order; it stops where it is told
-// to or where a line fails, and goes on from there. What is sealed stays sealed.
+// A `.env` file on its way into secrets: each chosen line is one secret, one ceremony, one upload, in order; it stops where it is
+// told to or where a line fails, and goes on from there. What is sealed stays sealed.
 import type { Account } from "../device/account";
 import { valueOf, withReferences, type Assignment } from "./dotenv";
 import { plan, sealValue, type Plan } from "./sealing";
@@ -19,7 +19,9 @@ const AT_ONCE = 8; // lines looked at side by side
 /** Looks at every line's policy and newest version. A line that cannot be sealed carries why. */
 export async function planLines(account: Account, chosen: ReadonlyMap<Assignment, string>): Promise<Line[]> {
   await account.trust(true);
-  const lines = [...chosen].map(([assignment, path]): Line => ({ assignment, path, plan: undefined, state: "waiting", error: undefined }));
+  const line = ([assignment, path]: [Assignment, string]): Line =>
+    ({ assignment, path, plan: undefined, state: "waiting", error: undefined });
+  const lines = [...chosen].map(line);
   for (let first = 0; first < lines.length; first += AT_ONCE) {
     await Promise.all(lines.slice(first, first + AT_ONCE).map(async (line) => {
       try {
@@ -33,7 +35,9 @@ export async function planLines(account: Account, chosen: ReadonlyMap<Assignment
 }
 
 /** Seals what waits, in order. Stops before the next line once `stopped` says so, and behind one that failed. */
-export async function sealLines(account: Account, file: Uint8Array, lines: Line[], stopped: () => boolean, show: () => void): Promise<void> {
+export async function sealLines(
+  account: Account, file: Uint8Array, lines: Line[], stopped: () => boolean, show: () => void,
+): Promise<void> {
   for (const line of lines) {
     if (line.state === "sealed") continue;
     if (stopped()) return;
@@ -58,5 +62,6 @@ export async function sealLines(account: Account, file: Uint8Array, lines: Line[
 
 /** The file with references in the place of what was sealed. */
 export function rewritten(file: Uint8Array, assignments: readonly Assignment[], lines: readonly Line[]): Uint8Array {
-  return withReferences(file, assignments, new Map(lines.filter((one) => one.state === "sealed").map((one) => [one.assignment.line, one.path])));
+  const sealed = lines.filter((one) => one.state === "sealed");
+  return withReferences(file, assignments, new Map(sealed.map((one) => [one.assignment.line, one.path])));
 }

@@ -29,7 +29,8 @@ function asCell(value: unknown): Cell {
 
 /** One event is one line (X8), also for readers that take U+2028 for the end of one. */
 export function jsonLine(value: unknown): string {
-  return JSON.stringify(value).replace(/[\u0080-\u009f\u2028\u2029]/g, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`) + "\n";
+  const escaped = (found: string): string => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value).replace(/[\u0080-\u009f\u2028\u2029]/g, escaped) + "\n";
 }
 
 /** Gives a file to the person. What is in `bytes` is theirs to keep: the browser writes it to disk. */

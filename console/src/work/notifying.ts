@@ -68,11 +68,12 @@ export async function within<T>(promise: Promise<T>, refusal: () => Error, time 
 
 /** Subscribes this browser at its maker's push service, and hands the relay the address. Nothing stays behind on failure. */
 export async function subscribe(api: Api, vapid: string, name: string): Promise<void> {
-  if (!("serviceWorker" in navigator) || !("PushManager" in window)) throw new Stopped("no-push", { text: texts.pushUnsupported, remedy: "" });
-  const worker = await within(navigator.serviceWorker.ready, () => new Stopped("no-worker", { text: texts.pushNoWorker, remedy: "" }));
+  const refused = (code: string, text: string, remedy = ""): Stopped => new Stopped(code, { text, remedy });
+  if (!("serviceWorker" in navigator) || !("PushManager" in window)) throw refused("no-push", texts.pushUnsupported);
+  const worker = await within(navigator.serviceWorker.ready, () => refused("no-worker", texts.pushNoWorker));
   const asked = worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: unb64(vapid) });
   asked.catch(() => {}); // it may fail long after nobody waits for it
-  const made = await within(asked, () => new Stopped("push-silent", { text: texts.pushSilent, remedy: texts.pushSilentRemedy }));
+  const made = await within(asked, () => refused("push-silent", texts.pushSilent, texts.pushSilentRemedy));
   const key = (part: PushEncryptionKeyName) => b64(new Uint8Array(made.getKey(part) ?? new ArrayBuffer(0)));
   try {
     await api.post("/v1/targets", { kind: "webpush", name, url: made.endpoint, p256dh: key("p256dh"), auth: key("auth") });

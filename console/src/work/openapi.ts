@@ -18,7 +18,8 @@ export interface Message {
 
 type Thing = { [name: string]: unknown };
 
-const thing = (value: unknown): Thing => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Thing) : {});
+const thing = (value: unknown): Thing =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Thing) : {};
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const order = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);

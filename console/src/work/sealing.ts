@@ -181,7 +181,7 @@ export async function sealValue(account: Account, planned: Plan, value: Bytes): 
     const trust = await account.trust();
     const random = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
     const { path, version, previous } = planned;
-    const made = await seal(trust, account.signer(), [account.person, account.device], path, value, version, previous, account.now(), random);
+    const made = await seal(trust, account.signer(), account.own, path, value, version, previous, account.now(), random);
     value.fill(0);
     const stored = await upload(account, made.secret, made.ciphertext, path);
     await account.memory.sawHighest(path, version);

@@ -90,7 +90,8 @@ function Export({ account, shown }: { account: Account; shown: readonly Told[] }
     }
   };
   const table = () => {
-    const rows = [...shown].reverse().flatMap((one) => one.rows.map((row) => ({ ...row, time: rfc3339(row.time), text: one.text })));
+    const line = (row: LogRow, text: string) => ({ ...row, time: rfc3339(row.time), text });
+    const rows = [...shown].reverse().flatMap((one) => one.rows.map((row) => line(row, one.text)));
     save("stillvault-audit.csv", csv(COLUMNS, rows), "text/csv;charset=utf-8");
   };
   return (

@@ -23,7 +23,7 @@ export function OneRow({ account, row }: { account: Account; row: string }) {
           <Facts>
             {Object.entries(one).map(([name, value]) => (
               <Fact key={name} label={name}>
-                {name === "time" && typeof value === "number" ? <Time at={value} whole /> : <Name text={plain(typeof value === "string" ? value : JSON.stringify(value))} />}
+                {name === "time" ? <Time at={one.time} whole /> : <Name text={plain(typeof value === "string" ? value : JSON.stringify(value))} />}
               </Fact>
             ))}
           </Facts>

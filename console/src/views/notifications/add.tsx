@@ -34,18 +34,22 @@ export function AddTarget({ api, found, changed }: { api: Account["api"]; found:
       setBusy(false);
     }
   };
-  const label = (field: keyof Given) =>
-    field === "url" && kind === "webhook" ? texts.fields.urlWebhook : field === "token" && kind === "gotify" ? texts.fields.tokenGotify : texts.fields[field];
-  const hint = (field: keyof Given) =>
-    field === "url" ? texts.hints.url(found.hosts) : field === "topic" ? texts.hints.topic : field === "token" && kind === "ntfy" ? texts.hints.token : undefined;
+  const label = (field: keyof Given): string => {
+    if (field === "url" && kind === "webhook") return texts.fields.urlWebhook;
+    return field === "token" && kind === "gotify" ? texts.fields.tokenGotify : texts.fields[field];
+  };
+  const hint = (field: keyof Given): string | undefined => {
+    if (field === "url") return texts.hints.url(found.hosts);
+    return field === "topic" ? texts.hints.topic : field === "token" && kind === "ntfy" ? texts.hints.token : undefined;
+  };
   return (
     <Section title={texts.add}>
       <form class="form" autocomplete="off" onSubmit={(event) => {
         event.preventDefault();
         void save();
       }}>
-        <Select label={texts.kind} value={kind} options={kinds.map((one) => [one, texts.kinds[one]] as const)} hint={texts.sends[kind]}
-          onInput={(value) => {
+        <Select label={texts.kind} value={kind} hint={texts.sends[kind]}
+          options={kinds.map((one) => [one, texts.kinds[one]] as const)} onInput={(value) => {
             setKind(value as typeof kind);
             setGiven({});
             setError(undefined);

@@ -102,9 +102,12 @@ function Own({ api, found, changed }: Part) {
               end={
                 <span class="notifications-acts">
                   {one.kind === "browser" ? null : (
-                    <Button busy={busy === `test ${one.id}`} aria-label={texts.testOf(plain(one.name))} onClick={test(one)}>{texts.test}</Button>
+                    <Button busy={busy === `test ${one.id}`} aria-label={texts.testOf(plain(one.name))} onClick={test(one)}>
+                      {texts.test}
+                    </Button>
                   )}
-                  <Button kind="quiet" busy={busy === `remove ${one.id}`} aria-label={texts.removeOf(plain(one.name))} onClick={remove(one)}>
+                  <Button kind="quiet" busy={busy === `remove ${one.id}`} aria-label={texts.removeOf(plain(one.name))}
+                    onClick={remove(one)}>
                     {texts.remove}
                   </Button>
                 </span>

@@ -2,7 +2,9 @@ import { useEffect } from "preact/hooks";
 import { subscribe, who } from "../../app/session";
 import type { Account } from "../../device/account";
 import { secretsText as texts } from "../../texts/secrets";
-import { Badge, ButtonLink, Card, Copy, Digest, Empty, Fact, Facts, List, More, Name, Notice, Page, Problem, Row, Section, Skeleton, Time } from "../../ui";
+import {
+  Badge, ButtonLink, Card, Copy, Digest, Empty, Fact, Facts, List, More, Name, Notice, Page, Problem, Row, Section, Skeleton, Time,
+} from "../../ui";
 import { history, latest, openers, type Entry } from "../../work/sealing";
 import { useLoad } from "../loading";
 import { useNames, type Naming } from "./names";
@@ -19,6 +21,7 @@ export function Detail({ account, path }: { account: Account; path: string }) {
     if (event.kind === "roster" || (event.kind === "secret" && event.path === path)) found.again();
   }), [path, found.again]);
   const sealer = who.value?.roles.includes("sealer");
+  const fresh = sealer ? <ButtonLink href={`/secrets/${path}?new=1`} kind="accent">{texts.newVersion}</ButtonLink> : null;
   const back = <ButtonLink href="/secrets">{texts.back}</ButtonLink>;
   if (found.data && !found.data.newest && found.data.before.length === 0) {
     return (
@@ -29,10 +32,7 @@ export function Detail({ account, path }: { account: Account; path: string }) {
   }
   const newest = found.data?.newest;
   return (
-    <Page
-      title={path}
-      actions={<>{back}{sealer ? <ButtonLink href={`/secrets/${path}?new=1`} kind="accent">{texts.newVersion}</ButtonLink> : null}</>}
-    >
+    <Page title={path} actions={<>{back}{fresh}</>}>
       <Problem title={texts.historyFailed} error={found.error} />
       {!found.data && !found.error ? <Skeleton lines={6} /> : null}
       {newest ? <Standing entry={newest} name={name} sealer={sealer ?? false} /> : null}
@@ -50,7 +50,9 @@ function Standing({ entry, name, sealer }: { entry: Entry; name: Naming; sealer:
     <>
       {entry.stale ? (
         <Notice kind="warn" title={texts.stale} text={texts.staleText}>
-          {sealer ? <div class="actions"><ButtonLink href={`/policies?reseal=${core.path}`}>{texts.sealAgain}</ButtonLink></div> : null}
+          {sealer ? (
+            <div class="actions"><ButtonLink href={`/policies?reseal=${core.path}`}>{texts.sealAgain}</ButtonLink></div>
+          ) : null}
         </Notice>
       ) : null}
       <Card>

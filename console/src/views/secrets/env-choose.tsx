@@ -1,10 +1,13 @@
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { envText as texts } from "../../texts/secrets";
 import { Button, Check, Field, Notice, Problem, Section } from "../../ui";
 import { pathProblems, proposedPath, type Assignment } from "../../work/dotenv";
 
 /** Which lines, below which prefix, under which names: all of it shown before anything is sealed. */
-export function Choosing({ assignments, look }: { assignments: Assignment[]; look: (chosen: Map<Assignment, string>) => Promise<void> }) {
+export function Choosing({ assignments, look }: {
+  assignments: Assignment[];
+  look: (chosen: Map<Assignment, string>) => Promise<void>;
+}) {
   const [prefix, setPrefix] = useState("");
   const [own, setOwn] = useState(new Map<number, string>());
   const [out, setOut] = useState(new Set<number>());
@@ -14,7 +17,7 @@ export function Choosing({ assignments, look }: { assignments: Assignment[]; loo
   const kept = assignments.filter((one) => one.kind !== "value");
   const clean = prefix.trim().replace(/^sv:\/\//, "").replace(/\/+$/, "");
   const pathOf = (one: Assignment) => own.get(one.line) ?? proposedPath(clean, one.name);
-  const chosen = useMemo(() => new Map(values.filter((one) => !out.has(one.line)).map((one) => [one, pathOf(one)])), [assignments, own, out, clean]);
+  const chosen = new Map(values.filter((one) => !out.has(one.line)).map((one) => [one, pathOf(one)]));
   const problems = pathProblems(new Map([...chosen].map(([one, path]) => [one.line, path])));
 
   const go = async () => {
@@ -38,10 +41,11 @@ export function Choosing({ assignments, look }: { assignments: Assignment[]; loo
       <ul class="card secrets-lines">
         {values.map((one) => (
           <li class="secrets-line" key={one.line}>
-            <Check label={<span class="mono">{texts.chosen(one.name)}</span>} hint={texts.line(one.line)} checked={!out.has(one.line)}
-              onInput={(checked) => setOut(changed(out, one.line, !checked))} />
+            <Check label={<span class="mono">{texts.chosen(one.name)}</span>} hint={texts.line(one.line)}
+              checked={!out.has(one.line)} onInput={(checked) => setOut(changed(out, one.line, !checked))} />
             {out.has(one.line) ? null : (
-              <Field label={texts.pathOf(one.name)} mono value={pathOf(one)} onInput={(path) => setOwn(new Map(own).set(one.line, path.trim()))}
+              <Field label={texts.pathOf(one.name)} mono value={pathOf(one)}
+                onInput={(path) => setOwn(new Map(own).set(one.line, path.trim()))}
                 error={problems.has(one.line) ? texts.problems[problems.get(one.line)!] : undefined} />
             )}
           </li>
@@ -50,7 +54,11 @@ export function Choosing({ assignments, look }: { assignments: Assignment[]; loo
       {kept.length > 0 ? (
         <Section title={texts.kept}>
           <ul class="secrets-changes">
-            {kept.map((one) => <li key={one.line}><span class="mono">{one.name}</span>: {one.kind === "empty" ? texts.keptEmpty : texts.keptReference}</li>)}
+            {kept.map((one) => (
+              <li key={one.line}>
+                <span class="mono">{one.name}</span>: {one.kind === "empty" ? texts.keptEmpty : texts.keptReference}
+              </li>
+            ))}
           </ul>
         </Section>
       ) : null}

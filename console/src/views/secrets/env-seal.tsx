@@ -20,7 +20,9 @@ interface Props {
   again: () => void;
 }
 
-const TONES: Record<LineState, "plain" | "good" | "danger"> = { waiting: "plain", sealing: "plain", sealed: "good", failed: "danger" };
+const TONES: Record<LineState, "plain" | "good" | "danger"> = {
+  waiting: "plain", sealing: "plain", sealed: "good", failed: "danger",
+};
 
 /** The lines with their policies; then one ceremony a line, which can stop and go on; at the end the file. */
 export function Sealing({ account, file, lines, name, change, again }: Props) {
@@ -79,7 +81,9 @@ export function Sealing({ account, file, lines, name, change, again }: Props) {
           {running ? <Button onClick={() => { stop.current = true; }}>{texts.stop}</Button> : null}
           {!running && !begun ? <Button onClick={change}>{texts.change}</Button> : null}
           {unplanned.length === 0 || begun ? (
-            <Button kind="accent" busy={running} onClick={go}>{begun ? texts.goOn(lines.length - sealed) : texts.go(lines.length)}</Button>
+            <Button kind="accent" busy={running} onClick={go}>
+              {begun ? texts.goOn(lines.length - sealed) : texts.go(lines.length)}
+            </Button>
           ) : null}
         </div>
       )}
@@ -89,13 +93,14 @@ export function Sealing({ account, file, lines, name, change, again }: Props) {
 
 function LineRow({ line, name, begun }: { line: Line; name: Naming; begun: boolean }) {
   const planned = line.plan;
+  const state: LineState = line.error ? "failed" : line.state;
   const next = planned ? (planned.previous ? texts.willBeNext(planned.version[0]) : texts.willBeNew) : "";
   return (
     <Row
       title={<Name text={line.path} />}
       detail={planned ? secretsText.quorum(planned.openers, name) : null}
       meta={<><span class="mono">{line.assignment.name}</span>{next && line.state !== "sealed" ? ` · ${next}` : null}</>}
-      end={begun || line.error ? <Badge tone={line.error ? "danger" : TONES[line.state]}>{texts.states[line.error ? "failed" : line.state]}</Badge> : null}
+      end={begun || line.error ? <Badge tone={TONES[state]}>{texts.states[state]}</Badge> : null}
     />
   );
 }

@@ -70,13 +70,14 @@ function EntryRow({ entry, name }: { entry: Entry; name: Naming }) {
   }
   const { core } = entry;
   const who = openers(core.policy, core.recipients);
+  const look = entry.stale ? texts.staleBadge : who.people.length === 1 ? texts.aloneBadge : "";
   return (
     <Row
       href={`/secrets/${core.path}`}
       title={<Name text={core.path} />}
       detail={texts.quorum(who, name)}
       meta={<>{texts.version(core.version, core.revision)} · <Time at={core.sealed} /></>}
-      end={entry.stale ? <Badge tone="warn">{texts.staleBadge}</Badge> : who.people.length === 1 ? <Badge tone="warn">{texts.aloneBadge}</Badge> : null}
+      end={look ? <Badge tone="warn">{look}</Badge> : null}
     />
   );
 }

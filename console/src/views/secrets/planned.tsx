@@ -26,7 +26,7 @@ export function Planned({ plan, name }: { plan: Plan; name: Naming }) {
 export function Warnings({ plans, name }: { plans: readonly Plan[]; name: Naming }) {
   const changes = [...new Set(plans.flatMap((one) => one.changes))];
   const missing = [...new Set(plans.flatMap((one) => one.missing))];
-  const alone = plans.find((one) => one.openers.threshold === 1);
+  const alone = plans.find((one) => one.openers.threshold === 1)?.openers.people;
   return (
     <>
       {changes.length > 0 ? (
@@ -36,7 +36,7 @@ export function Warnings({ plans, name }: { plans: readonly Plan[]; name: Naming
       ) : null}
       {missing.length > 0 ? <Notice kind="warn" title={texts.missing(missing.map(name))} text={texts.missingText} /> : null}
       {alone ? (
-        <Notice kind="warn" title={texts.alone(alone.openers.people.map(name))} text={texts.aloneText(alone.openers.people.length)} />
+        <Notice kind="warn" title={texts.alone(alone.map(name))} text={texts.aloneText(alone.length)} />
       ) : null}
     </>
   );

@@ -34,9 +34,10 @@ function OneSecret({ account, fixed, another }: Props & { another: () => void })
   const [shown, setShown] = useState<string>();
   const source = useRef<ValueSource>(null);
   const name = useNames(account);
-  const settled = useSettled(path.trim().replace(/^sv:\/\//, ""));
+  const wanted = path.trim().replace(/^sv:\/\//, "");
+  const settled = useSettled(wanted);
   const planned = useLoad(() => (isPath(settled) ? plan(account, settled) : undefined), [account, settled]);
-  const ready = !planned.busy && planned.data?.path === settled && !planned.error && settled === path.trim().replace(/^sv:\/\//, "");
+  const ready = !planned.busy && planned.data?.path === settled && !planned.error && settled === wanted;
 
   const go = async () => {
     if (!planned.data || !ready || !source.current) return;
@@ -65,7 +66,8 @@ function OneSecret({ account, fixed, another }: Props & { another: () => void })
   }
   const Input = INPUTS[kind];
   return (
-    <Page title={fixed ? texts.titleVersion : texts.title} lead={texts.lead} actions={<ButtonLink href={fixed ? `/secrets/${fixed}` : "/secrets"}>{secretsText.back}</ButtonLink>}>
+    <Page title={fixed ? texts.titleVersion : texts.title} lead={texts.lead}
+      actions={<ButtonLink href={fixed ? `/secrets/${fixed}` : "/secrets"}>{fixed ? texts.back : secretsText.back}</ButtonLink>}>
       <form class="form secrets-form" autocomplete="off" onSubmit={(event) => {
         event.preventDefault();
         void go();

@@ -40,8 +40,9 @@ export function TextValue({ source }: { source: Source }) {
     <div class="field">
       <label for={id}>{texts.text}</label>
       <textarea
-        ref={area} id={id} rows={6} class={`mono${hidden ? " secrets-masked" : ""}`} autocomplete="off" autocorrect="off" autocapitalize="off"
-        spellcheck={false} data-1p-ignore data-lpignore="true" translate={false} aria-describedby={`${id}-count ${id}-hint`} aria-invalid={tooLarge}
+        ref={area} id={id} rows={6} class={`mono${hidden ? " secrets-masked" : ""}`} autocomplete="off" autocorrect="off"
+        autocapitalize="off" spellcheck={false} data-1p-ignore data-lpignore="true" translate={false}
+        aria-describedby={`${id}-count ${id}-hint`} aria-invalid={tooLarge}
         onInput={(event) => {
           const bytes = bytesOf(event.currentTarget.value);
           setCount(bytes.length);
@@ -61,7 +62,8 @@ export function FileValue({ source }: { source: Source }) {
   const input = useRef<HTMLInputElement>(null);
   const [size, setSize] = useState<number>();
   const id = useId();
-  const error = size === undefined ? "" : size > VALUE_LIMIT ? texts.tooLarge(size, VALUE_LIMIT) : size === 0 ? texts.fileEmpty : "";
+  const tooLarge = size !== undefined && size > VALUE_LIMIT;
+  const error = tooLarge ? texts.tooLarge(size, VALUE_LIMIT) : size === 0 ? texts.fileEmpty : "";
   useImperativeHandle(source, () => ({
     take: async () => {
       const file = input.current?.files?.[0];
@@ -80,7 +82,9 @@ export function FileValue({ source }: { source: Source }) {
       <label for={id}>{texts.file}</label>
       <input ref={input} id={id} type="file" aria-describedby={`${id}-size`} aria-invalid={Boolean(error)}
         onChange={(event) => setSize(event.currentTarget.files?.[0]?.size)} />
-      <p id={`${id}-size`} class={error ? "error" : "small"}>{error || (size === undefined ? "" : texts.bytes(size, VALUE_LIMIT))}</p>
+      <p id={`${id}-size`} class={error ? "error" : "small"}>
+        {error || (size === undefined ? "" : texts.bytes(size, VALUE_LIMIT))}
+      </p>
     </div>
   );
 }
