@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from collections.abc import Iterator
 
-from tests.console.browser import Console
+import pytest
+from playwright.sync_api import Playwright, expect
+
+from tests.console.browser import Console, Tab, opened
 from tests.console.inviting import client, policy, released, seal
 from tests.world import PATIENCE, Party
 
@@ -13,25 +16,32 @@ UNAVAILABLE = 14
 UNTRUSTED = (14, 15)  # the daemon's certificate is worth nothing any more: it cannot sign in, or sees itself revoked
 
 
+@pytest.fixture(scope="module")
+def town(playwright: Playwright) -> Iterator[tuple[Console, Tab]]:
+    """alice in a browser, a policy and a secret; each test brings a host of its own."""
+    with opened(playwright) as console:
+        alice = console.found()
+        expect(alice.open("/clients").get_by_text("No clients yet")).to_be_visible()
+        alice.axe()
+        policy(alice, "prod", "prod/**", ("alice",))
+        seal(alice, "prod/db", "value")
+        yield console, alice
+
+
 def read(host: Party, path: str = "prod/db") -> int:
     """How a `read` ends that nobody is asked about."""
     return host.run("read", "-n", f"sv://{path}").code
 
 
-def test_a_host_is_invited_held_lifted_and_revoked(console: Console) -> None:
-    alice = console.found()
-    page = alice.open("/clients")
-    expect(page.get_by_text("No clients yet")).to_be_visible()
-    alice.axe()
-    policy(alice, "prod", "prod/**", ("alice",))
+def test_a_host_is_invited_held_lifted_and_revoked(town: tuple[Console, Tab]) -> None:
+    console, alice = town
     host = client(console, alice, "db-1", "prod/**")
     host.start_daemon()
-    seal(alice, "prod/db", "value")
     assert released(host, "prod/db", alice) == b"value"
     assert read(host, "other/db") == FORBIDDEN  # out of its scope
 
     page = alice.open("/clients")
-    row = page.get_by_role("list", name="Clients").get_by_role("listitem")
+    row = page.get_by_role("list", name="Clients").get_by_role("listitem").filter(has_text="host/db-1")
     expect(row).to_contain_text("host/db-1")
     expect(row).to_contain_text("System")
     expect(row).to_contain_text("Last seen")
@@ -56,12 +66,10 @@ def test_a_host_is_invited_held_lifted_and_revoked(console: Console) -> None:
     alice.axe()
 
 
-def test_a_pattern_is_held_and_lifted(console: Console) -> None:
-    alice = console.found()
-    policy(alice, "prod", "prod/**", ("alice",))
-    host = client(console, alice, "db-1", "prod/**")
+def test_a_pattern_is_held_and_lifted(town: tuple[Console, Tab]) -> None:
+    console, alice = town
+    host = client(console, alice, "db-2", "prod/**")
     host.start_daemon()
-    seal(alice, "prod/db", "value")
     page = alice.open("/clients?hold=")
     page.get_by_label("Client, path or pattern").fill("Prod/**")
     expect(page.get_by_text("Prod/** is not a path or pattern")).to_be_visible()
@@ -77,12 +85,10 @@ def test_a_pattern_is_held_and_lifted(console: Console) -> None:
     assert released(host, "prod/db", alice) == b"value"
 
 
-def test_an_approvers_freeze_is_lifted(console: Console) -> None:
-    alice = console.found()
-    policy(alice, "prod", "prod/**", ("alice",))
-    host = client(console, alice, "db-1", "prod/**")
+def test_an_approvers_freeze_is_lifted(town: tuple[Console, Tab]) -> None:
+    console, alice = town
+    host = client(console, alice, "db-3", "prod/**")
     host.start_daemon()
-    seal(alice, "prod/db", "value")
     asking = host.spawn("read", "-n", "sv://prod/db")
     page = alice.open("/")
     page.get_by_role("list", name="Waiting cards").get_by_role("link", name="prod/db").first.click()
@@ -90,7 +96,7 @@ def test_an_approvers_freeze_is_lifted(console: Console) -> None:
     page.get_by_role("button", name="Deny and freeze now").click()
     assert asking.wait(PATIENCE) == 10
     assert read(host) == UNAVAILABLE  # the relay's word alone
-    page = alice.open("/clients/host/db-1")
+    page = alice.open("/clients/host/db-3")
     page.get_by_role("button", name="Lift a freeze").click()
     expect(page.get_by_text("1 freeze was lifted")).to_be_visible()
     # It may ask again. This browser, which froze it, goes on hiding it for as long as it was told to.
@@ -98,8 +104,8 @@ def test_an_approvers_freeze_is_lifted(console: Console) -> None:
     expect(alice.open("/").get_by_text("1 card of a client that you froze is not shown")).to_be_visible()
 
 
-def test_an_agent_is_invited_with_its_host_and_refused_without(console: Console) -> None:
-    alice = console.found()
+def test_an_agent_is_invited_with_its_host_and_refused_without(town: tuple[Console, Tab]) -> None:
+    _, alice = town
     page = alice.open("/clients?invite=")
     page.get_by_role("radio", name="An agent").check()
     page.get_by_label("Name", exact=True).fill("claude")

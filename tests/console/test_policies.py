@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from collections.abc import Iterator
 
-from tests.console.browser import Console
-from tests.console.inviting import client, enrol, policy, released, seal
+import pytest
+from playwright.sync_api import Playwright, expect
+
+from tests.console.browser import Console, Tab, opened
+from tests.console.inviting import approve, client, enrol, policy, seal
+from tests.world import PATIENCE
 
 
-def test_a_policy_is_made_changed_and_in_force_at_the_next_seal(console: Console) -> None:
-    alice = console.found()
-    enrol(console, alice, "bob", "approver")
+@pytest.fixture(scope="module")
+def town(playwright: Playwright) -> Iterator[tuple[Console, Tab, Tab]]:
+    """alice, who administers, and bob on a phone."""
+    with opened(playwright) as console:
+        alice = console.found()
+        expect(alice.open("/policies").get_by_text("No policies yet")).to_be_visible()
+        alice.axe()
+        yield console, alice, enrol(console, alice, "bob", "approver", phone=True)
+
+
+def test_a_policy_is_made_changed_and_in_force_at_the_next_seal(town: tuple[Console, Tab, Tab]) -> None:
+    console, alice, bob = town
     page = alice.open("/policies")
-    expect(page.get_by_text("No policies yet")).to_be_visible()
-    alice.axe()
     page.get_by_role("link", name="New policy").first.click()
     page.get_by_label("Name", exact=True).fill("prod")
     page.get_by_label("Which secrets").fill("prod/**")
@@ -49,25 +60,23 @@ def test_a_policy_is_made_changed_and_in_force_at_the_next_seal(console: Console
     page.get_by_role("button", name="Seal again", exact=True).click()
     expect(page.get_by_text("1 secret is sealed again")).to_be_visible()
     asking = host.spawn("read", "-n", "sv://prod/db")
-    from tests.console.inviting import approve
-
     approve(alice, "prod/db")
-    approve(console.people["bob"], "prod/db")
-    out, errors = asking.communicate(timeout=60)
+    approve(bob, "prod/db")
+    out, errors = asking.communicate(timeout=PATIENCE)
     assert out == b"value", errors.decode()
 
 
-def test_what_would_be_refused_is_said_in_the_place_of_the_button(console: Console) -> None:
-    alice = console.found()
-    policy(alice, "prod", "prod/**", ("alice",))
+def test_what_would_be_refused_is_said_in_the_place_of_the_button(town: tuple[Console, Tab, Tab]) -> None:
+    _, alice, _ = town
+    policy(alice, "dev", "dev/**", ("alice",))
     page = alice.open("/policies?new=")
     page.get_by_label("Name", exact=True).fill("other")
-    page.get_by_label("Which secrets").fill("prod/**")
+    page.get_by_label("Which secrets").fill("dev/**")
     page.get_by_role("checkbox", name="alice", exact=True).check()
-    expect(page.get_by_role("alert")).to_contain_text("Policy prod matches prod/** already")
+    expect(page.get_by_role("alert")).to_contain_text("Policy dev matches dev/** already")
     page.get_by_label("Which secrets").fill("Prod")
     expect(page.get_by_role("alert")).to_contain_text("Prod is not a path or pattern")
-    page.get_by_label("Which secrets").fill("prod/db/**")
+    page.get_by_label("Which secrets").fill("dev/db/**")
     page.get_by_role("radio", name="Two people").check()
     expect(page.get_by_role("alert")).to_contain_text("A threshold of 2 does not fit 1 person")
     page.get_by_role("radio", name="15 minutes After").check()
@@ -80,13 +89,12 @@ def test_what_would_be_refused_is_said_in_the_place_of_the_button(console: Conso
     alice.axe()
 
 
-def test_somebody_who_is_no_administrator_looks_and_changes_nothing(console: Console) -> None:
-    alice = console.found()
-    policy(alice, "prod", "prod/**", ("alice",))
-    bob = enrol(console, alice, "bob", "approver", phone=True)
-    for path in ("/policies", "/policies/prod", "/clients", "/people"):
+def test_somebody_who_is_no_administrator_looks_and_changes_nothing(town: tuple[Console, Tab, Tab]) -> None:
+    _, alice, bob = town
+    policy(alice, "test", "test/**", ("alice",))
+    for path in ("/policies", "/policies/test", "/clients", "/people"):
         page = bob.open(path)
         expect(page.get_by_text("You can look. Changes are signed by an administrator").first).to_be_visible()
         bob.axe()
-    expect(bob.open("/policies/prod").get_by_role("button", name="Sign with your passkey")).to_have_count(0)
+    expect(bob.open("/policies/test").get_by_role("button", name="Sign with your passkey")).to_have_count(0)
     expect(bob.open("/people?invite=").get_by_role("button", name="Make the link")).to_have_count(0)

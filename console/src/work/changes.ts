@@ -15,7 +15,7 @@ function ids(...maps: Map<string, unknown>[]): string[] {
   return [...new Set(maps.flatMap((one) => [...one.keys()]))].sort(order);
 }
 
-/** Whether two parts of a roster are equal: both come from canonical bytes or from this program, so only the order of fields may differ. */
+/** Whether two parts of a roster are equal: only the order of fields may differ. */
 export function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 }
@@ -23,7 +23,10 @@ export function same(a: unknown, b: unknown): boolean {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
-  return Object.entries(value).filter(([, each]) => each !== undefined).sort(([a], [b]) => order(a, b)).map(([name, each]) => [name, sorted(each)]);
+  return Object.entries(value)
+    .filter(([, each]) => each !== undefined)
+    .sort(([a], [b]) => order(a, b))
+    .map(([name, each]) => [name, sorted(each)]);
 }
 
 function people(before: Roster, after: Roster): string[] {

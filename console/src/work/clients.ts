@@ -33,13 +33,20 @@ export async function clientsOf(account: Account, trust: Trust): Promise<Client[
       if (!(error instanceof Refused)) throw error;
       state = error.code;
     }
-    const one: Client = { oid, cert, lastSeen: row.last_seen ?? 0, state, heldUntil: heldUntil(trust.roster.holds, cert.subject, now) };
+    const one: Client = {
+      oid,
+      cert,
+      lastSeen: row.last_seen ?? 0,
+      state,
+      heldUntil: heldUntil(trust.roster.holds, cert.subject, now),
+    };
     const key = `${cert.key.public} ${state === "valid"}`;
     const known = found.get(key);
     if (!known || known.cert.expires < cert.expires) found.set(key, one);
   }
   const renewed = new Set([...found.values()].filter((one) => one.state === "valid").map((one) => one.cert.key.public));
-  return [...found.values()].filter((one) => one.state === "valid" || one.state === "revoked" || !renewed.has(one.cert.key.public))
+  return [...found.values()]
+    .filter((one) => one.state === "valid" || one.state === "revoked" || !renewed.has(one.cert.key.public))
     .sort((a, b) => Number(a.state !== "valid") - Number(b.state !== "valid") || order(a.cert.subject, b.cert.subject));
 }
 
@@ -68,7 +75,9 @@ export async function lift(account: Account, target: string): Promise<number> {
   const trust = await account.trust(true);
   adminKey(account, trust);
   // An approver's freeze is a hold of the relay's: an administrator's word ends it too.
-  const thawed = target.endsWith("**") ? 0 : (await account.api.post<{ count?: number }>("/v1/holds/lift", { subject: target })).count ?? 0;
+  const thawed = target.endsWith("**")
+    ? 0
+    : ((await account.api.post<{ count?: number }>("/v1/holds/lift", { subject: target })).count ?? 0);
   const standing = trust.roster.holds.some((one) => one.subject === target || one.match === target);
   if (standing || !thawed) await publish(account, withoutHolds(holdsOn(target, 0)));
   return thawed;

@@ -1,5 +1,5 @@
-// Invites as this browser keeps them: the nonce, and what was granted with it. The nonce is here and in the link, and never reaches
-// the relay; the relay's copy of what was granted is not believed.
+// Invites as this browser keeps them: the nonce, and what was granted with it. The nonce is here and in the link, and never
+// reaches the relay; the relay's copy of what was granted is not believed.
 import type { Account } from "../device/account";
 import { sha256 } from "../protocol/encoding";
 import { inviteFragment, inviteTerms, type Invitation } from "../protocol/enrol";
@@ -45,14 +45,26 @@ export async function granted(account: Account): Promise<Granted[]> {
 export async function invite(account: Account, wanted: Terms): Promise<Granted> {
   const trust = await account.trust(true);
   adminKey(account, trust);
-  const terms = checkTerms(wanted, trust.roster.people.map((one) => one.id), (person, device) => deviceOf(trust.roster, person, device).tier);
+  const terms = checkTerms(
+    wanted,
+    trust.roster.people.map((one) => one.id),
+    (person, device) => deviceOf(trust.roster, person, device).tier,
+  );
   if (terms.kind === "person" && !terms.roles.length && !terms.device) terms.roles = rolesOf(terms.subject, trust.roster);
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE));
   const { invite: name, bearer } = await inviteTerms(trust.pin, nonce);
   const invitation: Invitation = { org: trust.org, relay: location.origin, ca: await fingerprint(account), nonce: b64(nonce) };
-  const made: Granted = { ...terms, invite: b64(name), nonce: b64(nonce), created: account.now(),
-    url: `${location.origin}/join/${terms.kind}#${inviteFragment(invitation)}` };
-  await account.memory.change<Granted[]>(RECORD, (old = []) => [...old.filter((one) => account.now() < one.created + 2 * INVITE_LIFE), made]);
+  const made: Granted = {
+    ...terms,
+    invite: b64(name),
+    nonce: b64(nonce),
+    created: account.now(),
+    url: `${location.origin}/join/${terms.kind}#${inviteFragment(invitation)}`,
+  };
+  await account.memory.change<Granted[]>(RECORD, (old = []) => [
+    ...old.filter((one) => account.now() < one.created + 2 * INVITE_LIFE),
+    made,
+  ]);
   try {
     await account.api.post("/v1/invites", { ...terms, invite: made.invite, bearer_hash: b64(await sha256(utf8(bearer))) });
   } catch (error) {
@@ -73,8 +85,10 @@ export function checkTerms(terms: Terms, known: readonly string[], tierOf: (pers
   if (terms.kind === "person") {
     if (!isId(terms.subject)) throw new Stopped("person", rules.idForm(), "subject");
     if (terms.subject === "recovery") throw new Stopped("person", rules.recoveryName(), "subject");
-    if (!terms.roles.length && !known.includes(terms.subject)) throw new Stopped("roles", invitingText.noRole(terms.subject), "roles");
-    if (terms.device && tierOf(terms.subject, terms.device) !== "synced") throw new Stopped("tier", invitingText.notSynced(terms.device), "device");
+    if (!terms.roles.length && !known.includes(terms.subject))
+      throw new Stopped("roles", invitingText.noRole(terms.subject), "roles");
+    if (terms.device && tierOf(terms.subject, terms.device) !== "synced")
+      throw new Stopped("tier", invitingText.notSynced(terms.device), "device");
     return { ...terms, roles: [...new Set(terms.roles)].sort() };
   }
   const { subject, host, scopes } = terms;
@@ -116,5 +130,8 @@ export async function cancelInvite(account: Account, name: string): Promise<void
 
 /** The five words as somebody typed them. */
 export function typedWords(text: string): string[] {
-  return text.toLowerCase().split(/[\s,.]+/).filter(Boolean);
+  return text
+    .toLowerCase()
+    .split(/[\s,.]+/)
+    .filter(Boolean);
 }

@@ -1,6 +1,6 @@
-// Confirming: the administrator's half of protocol 11. The five words that the joiner's screen shows bind the joiner's keys to the
-// nonce: a relay that swaps a key changes the words (A20). A KEM key must prove itself by opening a challenge before anything is
-// signed; a second passkey proves itself by opening the key that was handed over.
+// Confirming: the administrator's half of protocol 11. The five words that the joiner's screen shows bind the joiner's keys to
+// the nonce: a relay that swaps a key changes the words (A20). A KEM key must prove itself by opening a challenge before
+// anything is signed; a second passkey proves itself by opening the key that was handed over.
 import type { Account } from "../device/account";
 import { domain } from "../protocol/encoding";
 import { enrolWords, inviteTerms, parseInvite, proofInfo, verifyEnrol } from "../protocol/enrol";
@@ -37,8 +37,7 @@ export async function confirm(account: Account, given: Granted, words: readonly 
     if (handOver && !row.transferred) await transfer(account, given.invite, enrol);
     else if (!row.transferred) throw new Stopped("transfer", invitingText.notHandedOver(given.subject));
     confirmed = await confirmPasskey(account, { ...given, device: given.device }, enrol);
-  }
-  else confirmed = await confirmDevice(account, given, enrol);
+  } else confirmed = await confirmDevice(account, given, enrol);
   await forgetInvite(account, given.invite);
   return confirmed;
 }
@@ -61,31 +60,53 @@ async function checked(account: Account, row: InviteRow, nonce: Uint8Array, word
   return enrol;
 }
 
-async function confirmDevice(account: Account, given: Granted & { kind: "person" }, { payload: enrol, oid }: Verified<Enrol>): Promise<Confirmed> {
+async function confirmDevice(
+  account: Account,
+  given: Granted & { kind: "person" },
+  { payload: enrol, oid }: Verified<Enrol>,
+): Promise<Confirmed> {
   if (!enrol.kem) throw new Stopped("enrol", invitingText.noKem());
   // 3. The KEM key proves itself.
   await prove(account, given.invite, enrol.kem.public);
   const now = account.now();
   const { roster } = await account.trust(true);
   const device: Device = {
-    id: deviceId(roster, given.subject, enrol.name), name: enrol.name, tier: enrol.auth.alg === "webauthn-es256" ? "synced" : "soft",
-    kem: enrol.kem, auth: [enrol.auth], ...(enrol.deny ? { deny: enrol.deny } : {}), added: now, expires: now + DEVICE_LIFE,
+    id: deviceId(roster, given.subject, enrol.name),
+    name: enrol.name,
+    tier: enrol.auth.alg === "webauthn-es256" ? "synced" : "soft",
+    kem: enrol.kem,
+    auth: [enrol.auth],
+    ...(enrol.deny ? { deny: enrol.deny } : {}),
+    added: now,
+    expires: now + DEVICE_LIFE,
   };
   const certs = [];
   if (enrol.client) {
-    const cert = newCert(account.org, { subject: `person/${given.subject}`, host: device.id, key: enrol.client, scopes: ["**"], grade: "user" }, now);
+    const cert = newCert(
+      account.org,
+      { subject: `person/${given.subject}`, host: device.id, key: enrol.client, scopes: ["**"], grade: "user" },
+      now,
+    );
     certs.push(await signCert(account, cert));
   }
   const trust = await publish(account, withDevice(given.subject, given.roles, device), { certs, enrol: b64(oid) });
   return { kind: "person", subject: given.subject, device: device.id, roster: trust.pair[1] };
 }
 
-async function confirmPasskey(account: Account, given: Granted & { kind: "person"; device: string }, enrol: Verified<Enrol>): Promise<Confirmed> {
+async function confirmPasskey(
+  account: Account,
+  given: Granted & { kind: "person"; device: string },
+  enrol: Verified<Enrol>,
+): Promise<Confirmed> {
   const trust = await publish(account, withPasskey(given.subject, given.device, enrol.payload.auth), { enrol: b64(enrol.oid) });
   return { kind: "passkey", subject: given.subject, device: given.device, roster: trust.pair[1] };
 }
 
-async function confirmClient(account: Account, given: Granted & { kind: "client" }, { payload: enrol, oid }: Verified<Enrol>): Promise<Confirmed> {
+async function confirmClient(
+  account: Account,
+  given: Granted & { kind: "client" },
+  { payload: enrol, oid }: Verified<Enrol>,
+): Promise<Confirmed> {
   const trust = await account.trust();
   const { subject, host, scopes, grade } = given;
   const cert = newCert(account.org, { subject, host, key: enrol.auth, scopes, grade }, account.now());
@@ -100,7 +121,7 @@ async function prove(account: Account, name: string, kem: string): Promise<void>
   const challenge = crypto.getRandomValues(new Uint8Array(32));
   const { enc, ct } = await kemSeal(unb64(kem), proofInfo(), challenge);
   await account.api.post(`/v1/invites/${name}/challenge`, { enc: b64(enc), ct: b64(ct) });
-  for (const deadline = Date.now() + PROOF_WAIT; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + PROOF_WAIT; Date.now() < deadline;) {
     const row = (await invitesOf(account)).find((one) => one.invite === name);
     if (row?.proof) {
       if (equal(unb64(row.proof), challenge)) return;
@@ -113,7 +134,7 @@ async function prove(account: Account, name: string, kem: string): Promise<void>
 
 // ---- handing a synced key over -----------------------------------------------------------------------------------------
 
-/** On the machine that has the key: the link that the other one opened, and the words that it shows. Nothing is rostered by it. */
+/** On the machine that has the key: the link that the other one opened, and the words that it shows. Rosters nothing. */
 export async function handKeyOver(account: Account, link: string, words: readonly string[]): Promise<void> {
   const trust = await account.trust(true);
   const nonce = unb64(nonceOf(link, trust.org));

@@ -76,7 +76,8 @@ export function presetOf(rule: Rule): Preset | undefined {
 export function meet(one: string, other: string): boolean {
   if (one === "**" || other === "**") return true;
   const prefix = (pattern: string) => pattern.slice(0, -2); // with the slash
-  if (one.endsWith("/**") && other.endsWith("/**")) return prefix(one).startsWith(prefix(other)) || prefix(other).startsWith(prefix(one));
+  if (one.endsWith("/**") && other.endsWith("/**"))
+    return prefix(one).startsWith(prefix(other)) || prefix(other).startsWith(prefix(one));
   return one.endsWith("/**") ? matches(one, other) : matches(other, one);
 }
 

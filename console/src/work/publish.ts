@@ -28,7 +28,8 @@ export interface Listed {
 export function adminKey(account: Account, trust: Trust): Key {
   const own = ownKey(account, trust);
   const { admin } = trust.root;
-  if (!own || !admin.keys.some((key) => key.public === own.public)) throw new Stopped("not-admin", rules.notAdmin(account.person));
+  if (!own || !admin.keys.some((key) => key.public === own.public))
+    throw new Stopped("not-admin", rules.notAdmin(account.person));
   if (admin.threshold !== 1) throw new Stopped("admin-threshold", rules.adminThreshold(admin.threshold));
   return own;
 }
@@ -56,7 +57,11 @@ export async function publish(account: Account, edit: Edit, more: { certs?: Sign
     const signed = await account.signer().sign("roster", encode(roster));
     await Trust.verify(trust.pin, trust.roots, signed, account.now(), { roster: trust.pair, oid: trust.oid });
     try {
-      await account.api.post("/v1/roster", { roster: signed, certs: more.certs ?? [], ...(more.enrol ? { enrol: more.enrol } : {}) });
+      await account.api.post("/v1/roster", {
+        roster: signed,
+        certs: more.certs ?? [],
+        ...(more.enrol ? { enrol: more.enrol } : {}),
+      });
       return await account.trust(true);
     } catch (error) {
       const overtaken = error instanceof ApiError && OVERTAKEN.includes(error.code);
@@ -76,7 +81,11 @@ export function preview(trust: Trust, edit: Edit): Roster {
 type Issued = [subject: string, oid: string, expires: number, host: string][];
 
 /** A certificate for a year. */
-export function newCert(org: string, terms: Pick<ClientCert, "subject" | "host" | "key" | "scopes" | "grade">, now: number): ClientCert {
+export function newCert(
+  org: string,
+  terms: Pick<ClientCert, "subject" | "host" | "key" | "scopes" | "grade">,
+  now: number,
+): ClientCert {
   return { org, ...terms, issued: now, expires: now + CERT_LIFE };
 }
 
@@ -84,8 +93,10 @@ export function newCert(org: string, terms: Pick<ClientCert, "subject" | "host" 
 export async function signCert(account: Account, cert: ClientCert, signer: Signer = account.signer()): Promise<Signed> {
   const signed = await signer.sign("client-cert", encode(cert));
   const oid = b64(await oidOf(signed));
-  await account.memory.change<Issued>("issued", (known = []) =>
-    [...known.filter((one) => cert.issued < one[2] && one[1] !== oid), [cert.subject, oid, cert.expires, cert.host]]);
+  await account.memory.change<Issued>("issued", (known = []) => [
+    ...known.filter((one) => cert.issued < one[2] && one[1] !== oid),
+    [cert.subject, oid, cert.expires, cert.host],
+  ]);
   return signed;
 }
 

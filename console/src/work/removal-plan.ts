@@ -55,7 +55,10 @@ export function plan(going: Going, seals: readonly Sealed[], standing: Standing)
   return {
     going,
     // Who held a passkey held the device's key: what that key opens is known to them.
-    known: seals.filter((one) => opens(one.payload, going.passkey ? new Set([going.device]) : ids)).map((one) => one.path).sort(order),
+    known: seals
+      .filter((one) => opens(one.payload, going.passkey ? new Set([going.device]) : ids))
+      .map((one) => one.path)
+      .sort(order),
     paths: affected.map((one) => one.path).sort(order),
     blocked,
     warnings,
@@ -81,7 +84,8 @@ export function leavingKeys(roster: Roster, going: Going): string[] {
 function checkOwn(going: Going, { roster, own, ownPasskey }: Standing): void {
   if (going.passkey) {
     const device = deviceOf(roster, going.person, going.device);
-    if (!device.auth.some((key) => key.public === going.passkey)) throw new Stopped("unknown-passkey", rules.unknownPasskey(device.id));
+    if (!device.auth.some((key) => key.public === going.passkey))
+      throw new Stopped("unknown-passkey", rules.unknownPasskey(device.id));
     if (device.auth.length === 1) throw new Stopped("last-passkey", rules.lastPasskey(device.id));
     if (going.passkey === ownPasskey) throw new Stopped("own-device", removalText.ownPasskey());
   } else if (going.person === own[0] && (!going.device || going.device === own[1])) {
@@ -115,8 +119,12 @@ function checkSecret(roster: Roster, secret: Secret, ids: Set<string>, now: numb
 /** People who can open this seal with a device in date, without the devices of `going`. */
 export function openers(roster: Roster, secret: Secret, now: number, going: ReadonlySet<string> = new Set()): string[] {
   const approvers = roster.people.filter((one) => (one.roles as string[]).includes("approver"));
-  const alive = new Set(approvers.flatMap((one) => one.devices.filter((each) => isAlive(each, now) && !going.has(each.id)).map((each) => each.id)));
-  const people = secret.core.recipients.filter(([index, , device]) => index <= 127 && alive.has(device)).map(([, person]) => person);
+  const alive = new Set(
+    approvers.flatMap((one) => one.devices.filter((each) => isAlive(each, now) && !going.has(each.id)).map((each) => each.id)),
+  );
+  const people = secret.core.recipients
+    .filter(([index, , device]) => index <= 127 && alive.has(device))
+    .map(([, person]) => person);
   return [...new Set(people)];
 }
 

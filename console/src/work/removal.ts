@@ -1,9 +1,10 @@
-// Removing a person, a device or a passkey (protocol 11, (a) to (e)): what was begun is written down in this browser and resumes.
+// Removing a person, a device or a passkey (protocol 11, (a) to (e)): what was begun is written down in this browser and
+// resumes.
 //
-// (a) blocked where a secret would keep fewer people than its threshold. (b) a roster in which the devices end now and leave every
-// policy, still listed, so that what they sealed stays readable. (c) everything they can open or have sealed is sealed again.
-// (d) a roster with raised floors, without them. (e) the list of what they have known: rotate it at its source, for a removal does
-// not make anyone forget. A passkey has no (b): its seals hold until the roster of (d) drops it.
+// (a) blocked where a secret would keep fewer people than its threshold. (b) a roster in which the devices end now and leave
+// every policy, still listed, so that what they sealed stays readable. (c) everything they can open or have sealed is sealed
+// again. (d) a roster with raised floors, without them. (e) the list of what they have known: rotate it at its source, for a
+// removal does not make anyone forget. A passkey has no (b): its seals hold until the roster of (d) drops it.
 import type { Account } from "../device/account";
 import type { Trust } from "../protocol/trust";
 import { removalText } from "../texts/removal";
@@ -36,8 +37,13 @@ export async function planned(account: Account, going: Going): Promise<Plan> {
   const trust = await account.trust(true);
   const own = adminKey(account, trust);
   const admins = trust.root.admin.keys.map((key) => key.public);
-  return plan(going, await findSeals(account, trust), { roster: trust.roster, admins, own: [account.person, account.device],
-    ownPasskey: own.public, now: account.now() });
+  return plan(going, await findSeals(account, trust), {
+    roster: trust.roster,
+    admins,
+    own: [account.person, account.device],
+    ownPasskey: own.public,
+    now: account.now(),
+  });
 }
 
 /** The removal that was begun in this browser and is not finished. */
@@ -77,13 +83,16 @@ export async function resealOf(account: Account, told: Told): Promise<Resealing>
   let record = await unfinished(account);
   if (!record) throw new Error("no removal is under way");
   const { going } = record;
-  if (!isRetired((await account.trust(true)).roster, going, account.now())) await retire(account, going); // (b) never reached the relay
+  // (b) never reached the relay: without it, (c) would seal for them again.
+  if (!isRetired((await account.trust(true)).roster, going, account.now())) await retire(account, going);
   const trust = await account.trust(true);
   const ids = stillThere(trust, going) ? leavingDevices(trust.roster, going) : new Set<string>();
   const seals = (await findSeals(account, trust)).filter((one) => record?.paths.includes(one.path));
   const done = new Set(record.floors.map(([path]) => path));
   // Sealed again before an interruption, or sealed anew by somebody since: nothing to do but the floor.
-  const ready = seals.filter((one) => !done.has(one.path) && !concerns(one, going, ids)).map((one): Floor => [one.path, ...one.version]);
+  const ready = seals
+    .filter((one) => !done.has(one.path) && !concerns(one, going, ids))
+    .map((one): Floor => [one.path, ...one.version]);
   record = await addFloors(account, ready);
   const left = seals.filter((one: Seal) => concerns(one, going, ids));
   // The list is the relay's: a secret that it stops showing would stay openable by whoever leaves, and without a floor.
@@ -99,7 +108,9 @@ export async function leftOf(account: Account): Promise<string[] | undefined> {
   const trust = await account.trust(true);
   if (!record || !isRetired(trust.roster, record.going, account.now())) return undefined;
   const ids = stillThere(trust, record.going) ? leavingDevices(trust.roster, record.going) : new Set<string>();
-  return (await findSeals(account, trust)).filter((one) => record.paths.includes(one.path) && concerns(one, record.going, ids)).map((one) => one.path);
+  return (await findSeals(account, trust))
+    .filter((one) => record.paths.includes(one.path) && concerns(one, record.going, ids))
+    .map((one) => one.path);
 }
 
 /** Whether the roster lists what leaves: (d) may have been published before its answer was lost. */
@@ -109,7 +120,9 @@ function stillThere(trust: Trust, { person, device }: Going): boolean {
 }
 
 async function addFloors(account: Account, floors: readonly Floor[]): Promise<Removal> {
-  const record = await account.memory.change<Removal | null>(RECORD, (old) => old ? { ...old, floors: [...old.floors, ...floors] } : null);
+  const record = await account.memory.change<Removal | null>(RECORD, (old) =>
+    old ? { ...old, floors: [...old.floors, ...floors] } : null,
+  );
   if (!record) throw new Error("no removal is under way");
   return record;
 }

@@ -1,5 +1,5 @@
-// What expires, a quarter of its life before, and the one signature that renews it: the roster (90 days), devices and certificates
-// (1 year). The root (5 years) needs its own key, which this console never holds.
+// What expires, a quarter of its life before, and the one signature that renews it: the roster (90 days), devices and
+// certificates (1 year). The root (5 years) needs its own key, which this console never holds.
 import type { Account } from "../device/account";
 import type { ClientCert, Roster, Signed } from "../protocol/objects";
 import type { Trust } from "../protocol/trust";
@@ -18,7 +18,9 @@ export function expiring(trust: Pick<Trust, "root" | "roster">, certs: readonly 
   const found: Expiry[] = [
     { kind: "root" as const, name: "", expires: trust.root.expires, life: ROOT_LIFE },
     { kind: "roster" as const, name: "", expires: trust.roster.expires, life: ROSTER_LIFE },
-    ...trust.roster.people.flatMap((one) => one.devices.map((each) => ({ kind: "device" as const, name: each.id, expires: each.expires, life: DEVICE_LIFE }))),
+    ...trust.roster.people.flatMap((one) =>
+      one.devices.map((each) => ({ kind: "device" as const, name: each.id, expires: each.expires, life: DEVICE_LIFE })),
+    ),
     ...newest(certs).map((one) => ({ kind: "client" as const, name: one.subject, expires: one.expires, life: CERT_LIFE })),
   ].filter((one) => now < one.expires && one.expires - now <= one.life / 4);
   return found.sort((a, b) => a.expires - b.expires);
@@ -37,8 +39,13 @@ function newest(certs: readonly ClientCert[]): ClientCert[] {
 /** What a renewal would sign: devices and certificates in the second half of their life, and the roster always. */
 export function renewable(roster: Roster, certs: readonly ClientCert[], now: number): { devices: string[]; certs: ClientCert[] } {
   const fresh = withFreshDevices(now)(roster);
-  const devices = roster.people.flatMap((one, at) => one.devices.filter((each, which) => fresh.people[at]?.devices[which]?.expires !== each.expires));
-  return { devices: devices.map((one) => one.id), certs: newest(certs).filter((one) => now < one.expires && one.expires < now + CERT_LIFE / 2) };
+  const devices = roster.people.flatMap((one, at) =>
+    one.devices.filter((each, which) => fresh.people[at]?.devices[which]?.expires !== each.expires),
+  );
+  return {
+    devices: devices.map((one) => one.id),
+    certs: newest(certs).filter((one) => now < one.expires && one.expires < now + CERT_LIFE / 2),
+  };
 }
 
 /** The certificates that stand, each verified: a forged row of the relay must not become a true one by a renewal. */

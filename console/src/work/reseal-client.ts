@@ -46,12 +46,17 @@ export async function openClient(account: Account): Promise<ReleaseClient> {
 }
 
 /** The newest certificate over this key that verifies: the relay's list is not believed. */
-async function ownCert(account: Account, trust: Trust, publicKey: string): Promise<{ cert: Cert; signedCert: Signed } | undefined> {
+async function ownCert(
+  account: Account,
+  trust: Trust,
+  publicKey: string,
+): Promise<{ cert: Cert; signedCert: Signed } | undefined> {
   const found: { cert: Cert; signedCert: Signed }[] = [];
   for (const one of await allClients(account)) {
     try {
       const cert = await trust.verifyCert(one.cert, account.now());
-      if (cert.payload.subject === `person/${account.person}` && cert.payload.key.public === publicKey) found.push({ cert, signedCert: one.cert });
+      if (cert.payload.subject === `person/${account.person}` && cert.payload.key.public === publicKey)
+        found.push({ cert, signedCert: one.cert });
     } catch {
       continue; // over, revoked, or not one of ours
     }
@@ -62,7 +67,8 @@ async function ownCert(account: Account, trust: Trust, publicKey: string): Promi
 async function signIn(account: Account, trust: Trust, key: Signer, client: string): Promise<string> {
   const { nonce } = await account.api.post<{ nonce: string }>("/v1/login/nonce");
   const login = { org: trust.org, origin: location.origin, nonce, issued: account.now() };
-  return (await account.api.post<{ token: string }>("/v1/login", { login: await key.sign("login", encode(login)), client })).token;
+  return (await account.api.post<{ token: string }>("/v1/login", { login: await key.sign("login", encode(login)), client }))
+    .token;
 }
 
 /** One card of `reseal` requests for these seals. */
@@ -76,9 +82,22 @@ export async function raise(account: Account, client: ReleaseClient, seals: read
   for (const seal of seals) {
     const ephemeral = await freshOpener();
     const request: Request = {
-      org: trust.org, id: b64(crypto.getRandomValues(new Uint8Array(16))), client: b64(client.cert.oid), path: seal.path,
-      minimum: seal.version, suite: "p256", ephemeral: b64(ephemeral.public), issued: now, expires, window: 0, uses: 0,
-      roster: trust.pair, log_head, purpose: "reseal", observed, claimed: { reason: resealText.reason },
+      org: trust.org,
+      id: b64(crypto.getRandomValues(new Uint8Array(16))),
+      client: b64(client.cert.oid),
+      path: seal.path,
+      minimum: seal.version,
+      suite: "p256",
+      ephemeral: b64(ephemeral.public),
+      issued: now,
+      expires,
+      window: 0,
+      uses: 0,
+      roster: trust.pair,
+      log_head,
+      purpose: "reseal",
+      observed,
+      claimed: { reason: resealText.reason },
     };
     const signed = await client.key.sign("request", encode(request));
     raised.push({ request: signed, oid: b64(await oidOf(signed)), ephemeral, expires });
@@ -94,8 +113,15 @@ async function freshOpener(): Promise<Opener> {
 
 /** What this page can say of itself, under the grade `user`: an approver sees that it is a person's own browser. */
 async function observedHere(account: Account, host: string): Promise<Observed> {
-  return { host, uid: NOBODY, user: resealText.user(account.person), exe: resealText.exe, exe_sha256: b64(await bundleDigest()),
-    chain: [], grade: "user" };
+  return {
+    host,
+    uid: NOBODY,
+    user: resealText.user(account.person),
+    exe: resealText.exe,
+    exe_sha256: b64(await bundleDigest()),
+    chain: [],
+    grade: "user",
+  };
 }
 
 /** The digest of the list of what this console is made of, as the relay serves it; that of its name where there is none. */

@@ -101,7 +101,11 @@ export class Resealing {
     }
     if (!jobs.length) return;
     this.#told("ask", this.jobs);
-    const raised = await raise(this.#account, this.#client, jobs.map((one) => one.seal));
+    const raised = await raise(
+      this.#account,
+      this.#client,
+      jobs.map((one) => one.seal),
+    );
     jobs.forEach((job, at) => {
       const one = raised[at];
       if (one) Object.assign(job, { raised: one, state: "waiting" });
@@ -120,8 +124,16 @@ export class Resealing {
       if (!job.raised) continue;
       try {
         const lowest = await account.memory.highest(job.seal.path);
-        const prompt = await checkPrompt(trust, [account.person, account.device], client.signedCert, job.raised.request, job.seal.signed, false,
-          lowest, account.now());
+        const prompt = await checkPrompt(
+          trust,
+          [account.person, account.device],
+          client.signedCert,
+          job.raised.request,
+          job.seal.signed,
+          false,
+          lowest,
+          account.now(),
+        );
         facts.push(factOf(prompt, trust.selectPolicy(job.seal.path), []));
       } catch (error) {
         // Others must release it to us.
@@ -172,15 +184,32 @@ export class Resealing {
     const trust = await account.trust(true);
     const { path } = job.seal;
     const seen = await account.memory.highest(path);
-    const opened = await openReleases(trust, raised.request, raised.ephemeral, row.secret, unb64(row.ciphertext), row.releases ?? [], seen,
-      account.now());
+    const opened = await openReleases(
+      trust,
+      raised.request,
+      raised.ephemeral,
+      row.secret,
+      unb64(row.ciphertext),
+      row.releases ?? [],
+      seen,
+      account.now(),
+    );
     this.#told("seal", this.jobs);
     try {
       const { core } = opened.secret.payload;
       const version: Pair = [core.version, core.revision + 1];
       const by: [string, string] = [account.person, account.device];
-      const made = await sealValue(trust, account.signer(), by, path, opened.value, version, b64(opened.secret.oid), account.now(),
-        (length) => crypto.getRandomValues(new Uint8Array(length)));
+      const made = await sealValue(
+        trust,
+        account.signer(),
+        by,
+        path,
+        opened.value,
+        version,
+        b64(opened.secret.oid),
+        account.now(),
+        (length) => crypto.getRandomValues(new Uint8Array(length)),
+      );
       await this.#upload(path, version, made.secret, made.ciphertext, b64(made.oid));
       job.state = "sealed";
       await this.#sealed([path, ...version]);

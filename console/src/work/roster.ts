@@ -51,14 +51,31 @@ export function comparePair(a: Pair, b: Pair): number {
 
 export function personOf(roster: Roster, id: string): Person {
   const found = roster.people.find((one) => one.id === id);
-  if (!found) throw new Stopped("unknown-person", rules.unknownPerson(id, roster.people.map((one) => one.id)), "person");
+  if (!found)
+    throw new Stopped(
+      "unknown-person",
+      rules.unknownPerson(
+        id,
+        roster.people.map((one) => one.id),
+      ),
+      "person",
+    );
   return found;
 }
 
 export function deviceOf(roster: Roster, person: string, device: string): Device {
   const devices = personOf(roster, person).devices;
   const found = devices.find((one) => one.id === device);
-  if (!found) throw new Stopped("unknown-device", rules.unknownDevice(person, device, devices.map((one) => one.id)), "device");
+  if (!found)
+    throw new Stopped(
+      "unknown-device",
+      rules.unknownDevice(
+        person,
+        device,
+        devices.map((one) => one.id),
+      ),
+      "device",
+    );
   return found;
 }
 
@@ -87,14 +104,23 @@ function mapPerson(roster: Roster, id: string, change: (person: Person) => Perso
 export function withDevice(person: string, roles: readonly string[], device: Device): Edit {
   return (roster) =>
     roster.people.some((one) => one.id === person)
-      ? mapPerson(roster, person, (one) => ({ ...one, roles: inOrder([...one.roles, ...roles]), devices: [...one.devices, device] }))
+      ? mapPerson(roster, person, (one) => ({
+          ...one,
+          roles: inOrder([...one.roles, ...roles]),
+          devices: [...one.devices, device],
+        }))
       : { ...roster, people: [...roster.people, { id: person, name: person, roles: inOrder(roles), devices: [device] }] };
 }
 
 /** A device id that is not taken: a new KEM key always means a new id. */
 export function deviceId(roster: Roster, person: string, label: string): string {
   const taken = new Set(roster.people.flatMap((one) => one.devices.map((each) => each.id)));
-  const slug = label.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 24) || "device";
+  const slug =
+    label
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 24) || "device";
   const base = `${person}-${slug}`.slice(0, 58).replace(/-+$/, "");
   let name = base;
   for (let number = 2; taken.has(name); number += 1) name = `${base}-${number}`;
@@ -120,7 +146,9 @@ export function withoutPasskey(person: string, device: string, publicKey: string
     if (found.auth.length === 1) throw new Stopped("last-passkey", rules.lastPasskey(device));
     return mapPerson(roster, person, (one) => ({
       ...one,
-      devices: one.devices.map((each) => (each.id === device ? { ...each, auth: each.auth.filter((key) => key.public !== publicKey) } : each)),
+      devices: one.devices.map((each) =>
+        each.id === device ? { ...each, auth: each.auth.filter((key) => key.public !== publicKey) } : each,
+      ),
     }));
   };
 }
@@ -145,10 +173,15 @@ export function retired(person: string, device: string, now: number): Edit {
     personOf(roster, person);
     const ended = mapPerson(roster, person, (one) => ({
       ...one,
-      devices: one.devices.map((each) => ((!device || each.id === device) && now < each.expires ? { ...each, expires: now } : each)),
+      devices: one.devices.map((each) =>
+        (!device || each.id === device) && now < each.expires ? { ...each, expires: now } : each,
+      ),
     }));
     if (device) return ended;
-    return { ...ended, policies: ended.policies.map((one) => ({ ...one, people: one.people.filter((each) => each !== person) })) };
+    return {
+      ...ended,
+      policies: ended.policies.map((one) => ({ ...one, people: one.people.filter((each) => each !== person) })),
+    };
   };
 }
 
@@ -180,7 +213,8 @@ export function withFreshDevices(now: number): Edit {
     people: roster.people.map((one) => ({
       ...one,
       devices: one.devices.map((each) =>
-        now < each.expires && each.expires < now + DEVICE_LIFE / 2 ? { ...each, expires: now + DEVICE_LIFE } : each),
+        now < each.expires && each.expires < now + DEVICE_LIFE / 2 ? { ...each, expires: now + DEVICE_LIFE } : each,
+      ),
     })),
   });
 }
@@ -191,8 +225,19 @@ export type Rule = Omit<Policy, "recovery">;
 
 /** What the form begins with: the console's default tier is `synced`, the command line's is `soft`. */
 export function freshRule(): Rule {
-  return { id: "", match: [], people: [], threshold: 1, tier: "synced", window: 900, scope: "process", uses: 0, ttl: 300,
-    code: false, deny: "veto" };
+  return {
+    id: "",
+    match: [],
+    people: [],
+    threshold: 1,
+    tier: "synced",
+    window: 900,
+    scope: "process",
+    uses: 0,
+    ttl: 300,
+    code: false,
+    deny: "veto",
+  };
 }
 
 /** Adds or replaces a policy. `recovery` stands in every policy of an organisation that has recovery keys. */
@@ -268,7 +313,8 @@ export function withHolds(holds: readonly Hold[]): Edit {
 export function withoutHolds(holds: readonly Hold[]): Edit {
   return (roster) => {
     const left = otherHolds(roster, holds);
-    if (left.length === roster.holds.length) throw new Stopped("no-hold", rules.noHold(holds[0]?.subject ?? holds[0]?.match ?? ""));
+    if (left.length === roster.holds.length)
+      throw new Stopped("no-hold", rules.noHold(holds[0]?.subject ?? holds[0]?.match ?? ""));
     return { ...roster, holds: left };
   };
 }

@@ -23,7 +23,7 @@ export interface Seal extends Sealed {
 /** Every newest seal below a prefix, in order of path: not verified. */
 export async function listed(account: Account, prefix = ""): Promise<Signed[]> {
   const found: Signed[] = [];
-  for (let after = ""; ; ) {
+  for (let after = ""; ;) {
     const page = await account.api.get<{ secrets: Signed[]; next?: string }>("/v1/secrets", { prefix, after, limit: PAGE });
     found.push(...page.secrets);
     if (!page.next || page.next <= after) return found;
@@ -51,8 +51,14 @@ async function verified(trust: Trust, signed: Signed, now: number): Promise<Seal
   const path = peek("secret", signed).core.path;
   const secret = await trustedSecret(trust, signed, path, [], now, { reseal: true });
   const { core } = secret.payload;
-  return { path, signed, secret, payload: secret.payload, version: [core.version, core.revision],
-    signer: await signerOf(trust, signed, core.by) };
+  return {
+    path,
+    signed,
+    secret,
+    payload: secret.payload,
+    version: [core.version, core.revision],
+    signer: await signerOf(trust, signed, core.by),
+  };
 }
 
 /** Which of the device's keys made the (verified) signature. */

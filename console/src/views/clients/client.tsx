@@ -2,7 +2,24 @@ import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import type { Trust } from "../../protocol/trust";
 import { clientText as texts, gradeText, stateText } from "../../texts/clients";
-import { Badge, Button, ButtonLink, Card, Digest, Empty, Fact, Facts, Name, Notice, Page, Problem, Section, Select, Skeleton, Time } from "../../ui";
+import {
+  Badge,
+  Button,
+  ButtonLink,
+  Card,
+  Digest,
+  Empty,
+  Fact,
+  Facts,
+  Name,
+  Notice,
+  Page,
+  Problem,
+  Section,
+  Select,
+  Skeleton,
+  Time,
+} from "../../ui";
 import { hold, lift, revoke, type Client } from "../../work/clients";
 import { overlapping } from "../../work/policies";
 import { useClients } from "./list";
@@ -15,7 +32,12 @@ export function ClientDetail({ account, subject }: { account: Account; subject: 
   const own = data?.clients.filter((one) => one.cert.subject === subject) ?? [];
   const standing = own.filter((one) => one.state === "valid");
   const back = <ButtonLink href="/clients">{texts.back}</ButtonLink>;
-  if (data && !own.length) return <Page title={subject} actions={back}><Empty title={texts.unknown}>{texts.unknownText}</Empty></Page>;
+  if (data && !own.length)
+    return (
+      <Page title={subject} actions={back}>
+        <Empty title={texts.unknown}>{texts.unknownText}</Empty>
+      </Page>
+    );
   const done = (text: string) => {
     setSaid(text);
     account.forget();
@@ -24,13 +46,21 @@ export function ClientDetail({ account, subject }: { account: Account; subject: 
   return (
     <Page title={subject} actions={back}>
       <Problem title={texts.failed} error={found.error} />
-      {said ? <div role="status"><Notice kind="good" title={said} /></div> : null}
+      {said ? (
+        <div role="status">
+          <Notice kind="good" title={said} />
+        </div>
+      ) : null}
       {data ? (
         <>
-          {own.map((one) => <Certificate key={one.oid} client={one} trust={data.trust} />)}
+          {own.map((one) => (
+            <Certificate key={one.oid} client={one} trust={data.trust} />
+          ))}
           {data.admin && standing[0] ? <Actions account={account} client={standing[0]} onDone={done} /> : null}
         </>
-      ) : found.error ? null : <Skeleton lines={6} />}
+      ) : found.error ? null : (
+        <Skeleton lines={6} />
+      )}
     </Page>
   );
 }
@@ -42,17 +72,50 @@ function Certificate({ client: { cert, oid, state, lastSeen, heldUntil }, trust 
       {heldUntil && state === "valid" ? <Notice kind="warn" title={texts.held(heldUntil)} text={texts.heldText} /> : null}
       <Card>
         <Facts>
-          <Fact label={texts.state}>{state === "valid" ? <Badge tone="good">{texts.valid}</Badge> : <Badge tone="danger">{stateText[state] ?? state}</Badge>}</Fact>
-          <Fact label={texts.host}><Name text={cert.host} /></Fact>
-          <Fact label={texts.scopes}>{cert.scopes.map((one, at) => <>{at ? ", " : ""}<Name text={one} /></>)}</Fact>
-          <Fact label={texts.grade}>{gradeText[cert.grade]?.label}<p class="small">{gradeText[cert.grade]?.hint}</p></Fact>
+          <Fact label={texts.state}>
+            {state === "valid" ? (
+              <Badge tone="good">{texts.valid}</Badge>
+            ) : (
+              <Badge tone="danger">{stateText[state] ?? state}</Badge>
+            )}
+          </Fact>
+          <Fact label={texts.host}>
+            <Name text={cert.host} />
+          </Fact>
+          <Fact label={texts.scopes}>
+            {cert.scopes.map((one, at) => (
+              <>
+                {at ? ", " : ""}
+                <Name text={one} />
+              </>
+            ))}
+          </Fact>
+          <Fact label={texts.grade}>
+            {gradeText[cert.grade]?.label}
+            <p class="small">{gradeText[cert.grade]?.hint}</p>
+          </Fact>
           <Fact label={texts.policies}>
-            {policies.length ? policies.map((one, at) => <>{at ? ", " : ""}<a href={`/policies/${one.id}`}><Name text={one.id} /></a></>) : texts.noPolicies}
+            {policies.length
+              ? policies.map((one, at) => (
+                  <>
+                    {at ? ", " : ""}
+                    <a href={`/policies/${one.id}`}>
+                      <Name text={one.id} />
+                    </a>
+                  </>
+                ))
+              : texts.noPolicies}
           </Fact>
           <Fact label={texts.seen}>{lastSeen ? <Time at={lastSeen} /> : "–"}</Fact>
-          <Fact label={texts.issued}><Time at={cert.issued} /></Fact>
-          <Fact label={texts.until}><Time at={cert.expires} /></Fact>
-          <Fact label={texts.cert}><Digest text={oid} /></Fact>
+          <Fact label={texts.issued}>
+            <Time at={cert.issued} />
+          </Fact>
+          <Fact label={texts.until}>
+            <Time at={cert.expires} />
+          </Fact>
+          <Fact label={texts.cert}>
+            <Digest text={oid} />
+          </Fact>
         </Facts>
       </Card>
     </>
@@ -83,9 +146,15 @@ function Actions({ account, client, onDone }: { account: Account; client: Client
     <>
       {client.heldUntil ? (
         <Section title={texts.lift}>
-          <p>{texts.liftSigns(subject)} {texts.liftText}</p>
+          <p>
+            {texts.liftSigns(subject)} {texts.liftText}
+          </p>
           {problem("lift")}
-          <div class="actions"><Button kind="accent" busy={busy === "lift"} onClick={unhold}>{texts.lift}</Button></div>
+          <div class="actions">
+            <Button kind="accent" busy={busy === "lift"} onClick={unhold}>
+              {texts.lift}
+            </Button>
+          </div>
         </Section>
       ) : (
         <Section title={texts.hold}>
@@ -94,10 +163,15 @@ function Actions({ account, client, onDone }: { account: Account; client: Client
             <p>{texts.holdSigns(subject, Number(length))}</p>
             {problem("hold")}
             <div class="actions">
-              <Button busy={busy === "hold"} onClick={act("hold", async () => {
-                await hold(account, subject, Number(length));
-                return texts.held_done(subject);
-              })}>{texts.hold}</Button>
+              <Button
+                busy={busy === "hold"}
+                onClick={act("hold", async () => {
+                  await hold(account, subject, Number(length));
+                  return texts.held_done(subject);
+                })}
+              >
+                {texts.hold}
+              </Button>
             </div>
           </div>
         </Section>
@@ -106,20 +180,29 @@ function Actions({ account, client, onDone }: { account: Account; client: Client
         <Section title={texts.liftFreeze}>
           <p>{texts.liftFreezeText}</p>
           {problem("lift")}
-          <div class="actions"><Button busy={busy === "lift"} onClick={unhold}>{texts.liftFreeze}</Button></div>
+          <div class="actions">
+            <Button busy={busy === "lift"} onClick={unhold}>
+              {texts.liftFreeze}
+            </Button>
+          </div>
         </Section>
       ) : null}
       <Section title={texts.revokeTitle(subject)}>
         <p>{texts.revokeSigns(subject)}</p>
         {problem("revoke")}
         <div class="actions">
-          <Button kind="danger" busy={busy === "revoke"} onClick={act("revoke", async () => {
-            await revoke(account, subject);
-            return texts.revoked(subject);
-          })}>{texts.revoke}</Button>
+          <Button
+            kind="danger"
+            busy={busy === "revoke"}
+            onClick={act("revoke", async () => {
+              await revoke(account, subject);
+              return texts.revoked(subject);
+            })}
+          >
+            {texts.revoke}
+          </Button>
         </div>
       </Section>
     </>
   );
 }
-

@@ -34,23 +34,43 @@ export function HoldForm({ account }: { account: Account }) {
       <Page title={`${clientText.lift}: ${standing}`} lead={clientText.liftText} actions={back}>
         <p>{clientText.liftSigns(standing)}</p>
         <Problem title={clientText.failed} error={error} />
-        <div class="actions"><Button kind="accent" busy={busy} onClick={() => act(() => lift(account, standing), clientText.liftSigns(standing))}>{clientText.lift}</Button></div>
+        <div class="actions">
+          <Button kind="accent" busy={busy} onClick={() => act(() => lift(account, standing), clientText.liftSigns(standing))}>
+            {clientText.lift}
+          </Button>
+        </div>
       </Page>
     );
   }
   const bad = named !== "" && !isPattern(named);
   return (
     <Page title={texts.title} lead={texts.lead} actions={back}>
-      <form class="form" autocomplete="off" onSubmit={(event) => {
-        event.preventDefault();
-        if (named && !bad && !busy) void act(() => hold(account, named, Number(length)), clientText.held_done(named));
-      }}>
-        <Field label={texts.target} hint={texts.targetHint} value={target} onInput={setTarget} mono autofocus autocapitalize="none"
-          error={bad ? rules.scopeForm(named).text : undefined} />
+      <form
+        class="form"
+        autocomplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (named && !bad && !busy) void act(() => hold(account, named, Number(length)), clientText.held_done(named));
+        }}
+      >
+        <Field
+          label={texts.target}
+          hint={texts.targetHint}
+          value={target}
+          onInput={setTarget}
+          mono
+          autofocus
+          autocapitalize="none"
+          error={bad ? rules.scopeForm(named).text : undefined}
+        />
         <Select label={clientText.holdFor} value={length} options={clientText.holdTimes} onInput={setLength} />
         {named && !bad ? <p>{clientText.holdSigns(named, Number(length))}</p> : null}
         <Problem title={clientText.failed} error={error} />
-        <div class="actions"><Button kind="accent" type="submit" busy={busy} disabled={!named || bad}>{clientText.hold}</Button></div>
+        <div class="actions">
+          <Button kind="accent" type="submit" busy={busy} disabled={!named || bad}>
+            {clientText.hold}
+          </Button>
+        </div>
       </form>
     </Page>
   );

@@ -14,11 +14,15 @@ export function useClients(account: Account) {
     const trust = await account.trust();
     return { trust, clients: await clientsOf(account, trust), admin: isAdmin(account, trust) };
   }, [account]);
-  useEffect(() => subscribe((event) => {
-    if (event.kind !== "roster" && event.kind !== "enrol") return;
-    account.forget();
-    found.again();
-  }), [account, found.again]);
+  useEffect(
+    () =>
+      subscribe((event) => {
+        if (event.kind !== "roster" && event.kind !== "enrol") return;
+        account.forget();
+        found.again();
+      }),
+    [account, found.again],
+  );
   return found;
 }
 
@@ -28,23 +32,53 @@ export function ClientList({ account }: { account: Account }) {
   const clients = data?.clients.filter((one) => !one.cert.subject.startsWith("person/")) ?? [];
   const people = data?.clients.filter((one) => one.cert.subject.startsWith("person/") && one.state === "valid") ?? [];
   const holds = data ? holdsInForce(data.trust.roster.holds, account.now()) : [];
-  const invite = <ButtonLink href="/clients?invite=" kind="accent">{texts.invite}</ButtonLink>;
+  const invite = (
+    <ButtonLink href="/clients?invite=" kind="accent">
+      {texts.invite}
+    </ButtonLink>
+  );
   return (
-    <Page title={texts.title} lead={data && !data.admin ? signing.notAdmin : texts.lead}
-      actions={data?.admin ? <><ButtonLink href="/clients?hold=">{texts.hold}</ButtonLink>{invite}</> : undefined}>
+    <Page
+      title={texts.title}
+      lead={data && !data.admin ? signing.notAdmin : texts.lead}
+      actions={
+        data?.admin ? (
+          <>
+            <ButtonLink href="/clients?hold=">{texts.hold}</ButtonLink>
+            {invite}
+          </>
+        ) : undefined
+      }
+    >
       <Problem title={texts.loadFailed} error={found.error} />
       {data ? (
         <>
           {data.admin ? <OpenInvites account={account} kind="client" at="/clients" /> : null}
           {clients.length ? (
-            <List label={texts.list}>{clients.map((one) => <ClientRow key={one.oid} client={one} />)}</List>
-          ) : <Empty title={texts.none} action={data.admin ? invite : undefined}>{texts.noneText}</Empty>}
+            <List label={texts.list}>
+              {clients.map((one) => (
+                <ClientRow key={one.oid} client={one} />
+              ))}
+            </List>
+          ) : (
+            <Empty title={texts.none} action={data.admin ? invite : undefined}>
+              {texts.noneText}
+            </Empty>
+          )}
           {holds.length ? (
             <Section title={texts.holds}>
               <List label={texts.holds}>
                 {holds.map(({ target, until }) => (
-                  <Row key={target} title={<Name text={target} />} detail={texts.holdUntil(until)}
-                    end={data.admin ? <ButtonLink href={`/clients?hold=${encodeURIComponent(target)}`}>{clientText.lift}</ButtonLink> : null} />
+                  <Row
+                    key={target}
+                    title={<Name text={target} />}
+                    detail={texts.holdUntil(until)}
+                    end={
+                      data.admin ? (
+                        <ButtonLink href={`/clients?hold=${encodeURIComponent(target)}`}>{clientText.lift}</ButtonLink>
+                      ) : null
+                    }
+                  />
                 ))}
               </List>
             </Section>
@@ -53,12 +87,18 @@ export function ClientList({ account }: { account: Account }) {
             <More label={texts.people}>
               <div class="stack">
                 <p>{texts.peopleText}</p>
-                <List label={texts.people}>{people.map((one) => <ClientRow key={one.oid} client={one} />)}</List>
+                <List label={texts.people}>
+                  {people.map((one) => (
+                    <ClientRow key={one.oid} client={one} />
+                  ))}
+                </List>
               </div>
             </More>
           ) : null}
         </>
-      ) : found.error ? null : <Skeleton lines={6} />}
+      ) : found.error ? null : (
+        <Skeleton lines={6} />
+      )}
     </Page>
   );
 }
@@ -68,11 +108,33 @@ function ClientRow({ client: { cert, state, lastSeen, heldUntil } }: { client: C
     <Row
       href={`/clients/${cert.subject}`}
       title={<Name text={cert.subject} />}
-      detail={<>{texts.on(cert.host)} · {cert.scopes.map((one, at) => <>{at ? ", " : ""}<Name text={one} /></>)}</>}
-      meta={lastSeen ? <>{texts.seen} <Time at={lastSeen} /></> : texts.never}
+      detail={
+        <>
+          {texts.on(cert.host)} ·{" "}
+          {cert.scopes.map((one, at) => (
+            <>
+              {at ? ", " : ""}
+              <Name text={one} />
+            </>
+          ))}
+        </>
+      }
+      meta={
+        lastSeen ? (
+          <>
+            {texts.seen} <Time at={lastSeen} />
+          </>
+        ) : (
+          texts.never
+        )
+      }
       end={
         <span class="badges">
-          {state === "valid" ? <Badge>{texts.grade(cert.grade)}</Badge> : <Badge tone="danger">{stateText[state] ?? state}</Badge>}
+          {state === "valid" ? (
+            <Badge>{texts.grade(cert.grade)}</Badge>
+          ) : (
+            <Badge tone="danger">{stateText[state] ?? state}</Badge>
+          )}
           {heldUntil ? <Badge tone="warn">{texts.held}</Badge> : null}
         </span>
       }

@@ -4,7 +4,21 @@ import { useEffect, useState } from "preact/hooks";
 import { subscribe } from "../../app/session";
 import type { Account } from "../../device/account";
 import { invitePanel as texts } from "../../texts/organisation";
-import { announce, Button, ButtonLink, Card, Copy, Empty, Field, Notice, Page, Problem, Section, Skeleton, TimeLeft } from "../../ui";
+import {
+  announce,
+  Button,
+  ButtonLink,
+  Card,
+  Copy,
+  Empty,
+  Field,
+  Notice,
+  Page,
+  Problem,
+  Section,
+  Skeleton,
+  TimeLeft,
+} from "../../ui";
 import { Qr } from "../../ui/qr";
 import { confirm, type Confirmed } from "../../work/inviting";
 import { cancelInvite, granted, invitesOf, INVITE_LIFE, typedWords, type Granted } from "../../work/invites";
@@ -52,9 +66,13 @@ export function InvitePanel({ account, invite, back }: { account: Account; invit
       {over || state !== "open" ? null : <Link given={given} />}
       {over ? null : (
         <>
-          <p role="status"><strong>{texts.states[state]}</strong></p>
+          <p role="status">
+            <strong>{texts.states[state]}</strong>
+          </p>
           <TimeLeft from={given.created} until={given.created + INVITE_LIFE} />
-          {state === "open" ? null : <WordsForm account={account} given={given} transferred={found.data?.row?.transferred ?? false} onDone={setDone} />}
+          {state === "open" ? null : (
+            <WordsForm account={account} given={given} transferred={found.data?.row?.transferred ?? false} onDone={setDone} />
+          )}
           <Cancel account={account} given={given} onDone={() => setCancelled(true)} />
         </>
       )}
@@ -74,7 +92,9 @@ function Link({ given }: { given: Granted }) {
     <Card class={client ? undefined : "invite-link"}>
       <div class="stack">
         <p>{client ? texts.giveClient(given.host) : texts.givePerson}</p>
-        <p class="link-box mono" tabIndex={0} aria-label={texts.link} role="group">{shown}</p>
+        <p class="link-box mono" tabIndex={0} aria-label={texts.link} role="group">
+          {shown}
+        </p>
         <Copy text={shown} label={client ? texts.copyCommand : texts.copyLink} />
         <p class="small">{texts.secret}</p>
       </div>
@@ -83,7 +103,17 @@ function Link({ given }: { given: Granted }) {
   );
 }
 
-function WordsForm({ account, given, transferred, onDone }: { account: Account; given: Granted; transferred: boolean; onDone: (done: Confirmed) => void }) {
+function WordsForm({
+  account,
+  given,
+  transferred,
+  onDone,
+}: {
+  account: Account;
+  given: Granted;
+  transferred: boolean;
+  onDone: (done: Confirmed) => void;
+}) {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
@@ -106,18 +136,33 @@ function WordsForm({ account, given, transferred, onDone }: { account: Account; 
   };
   return (
     <Section title={texts.wordsTitle}>
-      <form class="form" onSubmit={(event) => {
-        event.preventDefault();
-        if (words.length === WORDS && !busy && !waits) void go();
-      }}>
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (words.length === WORDS && !busy && !waits) void go();
+        }}
+      >
         <p>{texts.wordsText}</p>
-        {passkey ? <p role="status">{transferred ? texts.handedOver : here ? texts.handOver : texts.handOverElsewhere(given.subject)}</p> : null}
-        <Field label={texts.words} hint={texts.wordsHint(words.length)} value={text} onInput={setText} mono autocapitalize="none" autofocus
-          error={strange === undefined ? undefined : texts.unknownWord(strange)} />
+        {passkey ? (
+          <p role="status">{transferred ? texts.handedOver : here ? texts.handOver : texts.handOverElsewhere(given.subject)}</p>
+        ) : null}
+        <Field
+          label={texts.words}
+          hint={texts.wordsHint(words.length)}
+          value={text}
+          onInput={setText}
+          mono
+          autocapitalize="none"
+          autofocus
+          error={strange === undefined ? undefined : texts.unknownWord(strange)}
+        />
         <p>{willSign(given)}</p>
         <Problem title={texts.failed} error={error} />
         <div class="actions">
-          <Button kind="accent" type="submit" busy={busy} disabled={words.length !== WORDS || waits}>{texts.confirm}</Button>
+          <Button kind="accent" type="submit" busy={busy} disabled={words.length !== WORDS || waits}>
+            {texts.confirm}
+          </Button>
         </div>
       </form>
     </Section>
@@ -136,17 +181,22 @@ function Cancel({ account, given, onDone }: { account: Account; given: Granted; 
     <div class="stack">
       <Problem title={texts.failed} error={error} />
       <div class="actions">
-        <Button busy={busy} onClick={async () => {
-          setBusy(true);
-          try {
-            await cancelInvite(account, given.invite);
-            onDone();
-          } catch (reason) {
-            setError(reason);
-          } finally {
-            setBusy(false);
-          }
-        }}>{texts.cancel}</Button>
+        <Button
+          busy={busy}
+          onClick={async () => {
+            setBusy(true);
+            try {
+              await cancelInvite(account, given.invite);
+              onDone();
+            } catch (reason) {
+              setError(reason);
+            } finally {
+              setBusy(false);
+            }
+          }}
+        >
+          {texts.cancel}
+        </Button>
       </div>
     </div>
   );
@@ -154,13 +204,19 @@ function Cancel({ account, given, onDone }: { account: Account; given: Granted; 
 
 function Joined({ done, back }: { done: Confirmed; back: string }) {
   const [title, text] =
-    done.kind === "client" ? [texts.doneClient(done.subject), texts.doneClientText]
-    : done.kind === "passkey" ? [texts.donePasskey(done.device), texts.donePasskeyText]
-    : [texts.donePerson(done.subject, done.device), texts.donePersonText];
+    done.kind === "client"
+      ? [texts.doneClient(done.subject), texts.doneClientText]
+      : done.kind === "passkey"
+        ? [texts.donePasskey(done.device), texts.donePasskeyText]
+        : [texts.donePerson(done.subject, done.device), texts.donePersonText];
   return (
     <Page title={title} actions={<ButtonLink href={back}>{texts.back}</ButtonLink>}>
       <Notice kind="good" title={title} text={text} />
-      {done.kind === "person" ? <div class="actions"><ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink></div> : null}
+      {done.kind === "person" ? (
+        <div class="actions">
+          <ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink>
+        </div>
+      ) : null}
     </Page>
   );
 }

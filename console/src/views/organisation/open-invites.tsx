@@ -23,8 +23,14 @@ export function OpenInvites({ account, kind, at }: { account: Account; kind: "pe
     <Section title={texts.waiting}>
       <List label={texts.waiting}>
         {found.data.map(({ one, row }) => (
-          <Row key={one.invite} href={`${at}?invited=${one.invite}`} title={<Name text={one.subject} />} detail={texts.states[row.state]}
-            meta={<Time at={row.expires} />} end={row.state === "open" ? null : <Badge tone="warn">{texts.wordsTitle}</Badge>} />
+          <Row
+            key={one.invite}
+            href={`${at}?invited=${one.invite}`}
+            title={<Name text={one.subject} />}
+            detail={texts.states[row.state]}
+            meta={<Time at={row.expires} />}
+            end={row.state === "open" ? null : <Badge tone="warn">{texts.wordsTitle}</Badge>}
+          />
         ))}
       </List>
     </Section>

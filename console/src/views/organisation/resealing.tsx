@@ -55,11 +55,15 @@ export function ResealRun({ first = [], begin, onDone, startLabel }: Props) {
     <div class="stack">
       {jobs.length ? (
         <List label={texts.list}>
-          {jobs.map((job) => <JobRow key={job.seal.path} job={job} />)}
+          {jobs.map((job) => (
+            <JobRow key={job.seal.path} job={job} />
+          ))}
         </List>
       ) : first.length ? (
         <List label={texts.list}>
-          {first.map((path) => <Row key={path} title={<Name text={path} />} end={<Badge>{texts.states["ready"]}</Badge>} />)}
+          {first.map((path) => (
+            <Row key={path} title={<Name text={path} />} end={<Badge>{texts.states["ready"]}</Badge>} />
+          ))}
         </List>
       ) : null}
       <p role="status">{busy && step ? texts.steps[step] : step === "done" && left ? texts.rest(left) : ""}</p>
@@ -67,7 +71,9 @@ export function ResealRun({ first = [], begin, onDone, startLabel }: Props) {
       <Problem title={texts.failed} error={error} />
       <div class="actions">
         {busy && step === "wait" ? <Button onClick={() => stop.current?.abort()}>{texts.stop}</Button> : null}
-        <Button kind="accent" busy={busy} onClick={go}>{step || error ? texts.go : (startLabel ?? texts.start)}</Button>
+        <Button kind="accent" busy={busy} onClick={go}>
+          {step || error ? texts.go : (startLabel ?? texts.start)}
+        </Button>
       </div>
     </div>
   );

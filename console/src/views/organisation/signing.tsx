@@ -51,11 +51,21 @@ export function Signing({ account, trust, edit, lines = [], label, kind = "accen
     <Card as="section" aria-label={texts.title}>
       <h2>{texts.title}</h2>
       <p>{texts.lead(trust.roster.version + 1)}</p>
-      {told.length ? <ul class="plain-list">{told.map((line) => <li key={line}>{line}</li>)}</ul> : <p>{texts.nothing}</p>}
+      {told.length ? (
+        <ul class="plain-list">
+          {told.map((line) => (
+            <li key={line}>{line}</li>
+          ))}
+        </ul>
+      ) : (
+        <p>{texts.nothing}</p>
+      )}
       {children}
       <Problem title={texts.failed} error={error} />
       <div class="actions">
-        <Button kind={kind} busy={busy} onClick={go}>{label ?? texts.go}</Button>
+        <Button kind={kind} busy={busy} onClick={go}>
+          {label ?? texts.go}
+        </Button>
       </div>
     </Card>
   );

@@ -15,7 +15,12 @@ export function HandOver({ account }: { account: Account }) {
   const [error, setError] = useState<unknown>();
   const words = typedWords(text);
   const back = <ButtonLink href={`/people/${account.person}`}>{personText.back}</ButtonLink>;
-  if (done) return <Page title={texts.title} actions={back}><Notice kind="good" title={texts.done} text={texts.doneText} /></Page>;
+  if (done)
+    return (
+      <Page title={texts.title} actions={back}>
+        <Notice kind="good" title={texts.done} text={texts.doneText} />
+      </Page>
+    );
   const go = async () => {
     setBusy(true);
     setError(undefined);
@@ -30,15 +35,30 @@ export function HandOver({ account }: { account: Account }) {
   };
   return (
     <Page title={texts.title} lead={texts.lead} actions={back}>
-      <form class="form" autocomplete="off" onSubmit={(event) => {
-        event.preventDefault();
-        if (words.length === 5 && link && !busy) void go();
-      }}>
+      <form
+        class="form"
+        autocomplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (words.length === 5 && link && !busy) void go();
+        }}
+      >
         <TextArea label={texts.link} value={link} onInput={setLink} mono rows={3} />
-        <Field label={texts.words} hint={invitePanel.wordsHint(words.length)} value={text} onInput={setText} mono autocapitalize="none" />
+        <Field
+          label={texts.words}
+          hint={invitePanel.wordsHint(words.length)}
+          value={text}
+          onInput={setText}
+          mono
+          autocapitalize="none"
+        />
         <p>{texts.signs}</p>
         <Problem title={texts.failed} error={error} />
-        <div class="actions"><Button kind="accent" type="submit" busy={busy} disabled={words.length !== 5 || !link}>{texts.go}</Button></div>
+        <div class="actions">
+          <Button kind="accent" type="submit" busy={busy} disabled={words.length !== 5 || !link}>
+            {texts.go}
+          </Button>
+        </div>
       </form>
     </Page>
   );

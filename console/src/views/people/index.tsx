@@ -20,7 +20,8 @@ export default function Screen({ params }: { params: { person?: string } }) {
   const back = person ? `/people/${person}` : "/people";
   const invited = asked.get("invited");
   if (invited) return <InvitePanel key={invited} account={standing} invite={invited} back={back} />;
-  if (asked.has("invite")) return <InvitePerson key={person} account={standing} person={person} device={asked.get("passkey") ?? ""} />;
+  if (asked.has("invite"))
+    return <InvitePerson key={person} account={standing} person={person} device={asked.get("passkey") ?? ""} />;
   if (!person) return <PeopleList account={standing} />;
   if (asked.has("roles")) return <Roles key={person} account={standing} person={person} />;
   if (asked.has("handover")) return <HandOver account={standing} />;

@@ -22,7 +22,12 @@ export function InvitePerson({ account, person, device }: { account: Account; pe
     setBusy(true);
     setError(undefined);
     try {
-      const made = await invite(account, { kind: "person", subject: who.trim(), roles: person ? [] : [...roles], ...(device ? { device } : {}) });
+      const made = await invite(account, {
+        kind: "person",
+        subject: who.trim(),
+        roles: person ? [] : [...roles],
+        ...(device ? { device } : {}),
+      });
       navigate(`${back}?invited=${made.invite}`, true);
     } catch (reason) {
       setError(reason);
@@ -30,20 +35,36 @@ export function InvitePerson({ account, person, device }: { account: Account; pe
     }
   };
   return (
-    <Page title={title} lead={device ? texts.passkeyText : texts.lead} actions={<ButtonLink href={back}>{personText.back}</ButtonLink>}>
+    <Page
+      title={title}
+      lead={device ? texts.passkeyText : texts.lead}
+      actions={<ButtonLink href={back}>{personText.back}</ButtonLink>}
+    >
       <Problem title={personText.loadFailed} error={found.error} />
       {found.data && !isAdmin(account, found.data) ? <Notice title={signing.notAdmin} /> : null}
       {found.data && isAdmin(account, found.data) ? (
-        <form class="form" autocomplete="off" onSubmit={(event) => {
-          event.preventDefault();
-          if (!busy) void make();
-        }}>
-          {person ? null : <Field label={texts.who} hint={texts.whoHint} value={who} onInput={setWho} mono autocapitalize="none" autofocus />}
+        <form
+          class="form"
+          autocomplete="off"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (!busy) void make();
+          }}
+        >
+          {person ? null : (
+            <Field label={texts.who} hint={texts.whoHint} value={who} onInput={setWho} mono autocapitalize="none" autofocus />
+          )}
           {person ? null : <RoleChecks roles={roles} onInput={setRoles} />}
           <Problem title={texts.failed} error={error} />
-          <div class="actions"><Button kind="accent" type="submit" busy={busy}>{texts.make}</Button></div>
+          <div class="actions">
+            <Button kind="accent" type="submit" busy={busy}>
+              {texts.make}
+            </Button>
+          </div>
         </form>
-      ) : found.data || found.error ? null : <Skeleton lines={3} />}
+      ) : found.data || found.error ? null : (
+        <Skeleton lines={3} />
+      )}
     </Page>
   );
 }

@@ -4,7 +4,27 @@ import type { Account } from "../../device/account";
 import type { Person } from "../../protocol/objects";
 import type { Trust } from "../../protocol/trust";
 import { peopleText as texts } from "../../texts/people";
-import { Badge, Button, ButtonLink, Card, Copy, Digest, Empty, exact, Fact, Facts, List, More, Name, Notice, Page, Problem, Row, Skeleton, Time } from "../../ui";
+import {
+  Badge,
+  Button,
+  ButtonLink,
+  Card,
+  Copy,
+  Digest,
+  Empty,
+  exact,
+  Fact,
+  Facts,
+  List,
+  More,
+  Name,
+  Notice,
+  Page,
+  Problem,
+  Row,
+  Skeleton,
+  Time,
+} from "../../ui";
 import { isAdmin } from "../../work/publish";
 import { unfinished } from "../../work/removal";
 import type { Removal } from "../../work/removal";
@@ -19,14 +39,22 @@ export function PeopleList({ account }: { account: Account }) {
     const trust = await account.trust();
     return { trust, certs: await standingCerts(account, trust), removal: await unfinished(account) };
   }, [account]);
-  useEffect(() => subscribe((event) => {
-    if (event.kind !== "roster") return;
-    account.forget();
-    found.again();
-  }), [account, found.again]);
+  useEffect(
+    () =>
+      subscribe((event) => {
+        if (event.kind !== "roster") return;
+        account.forget();
+        found.again();
+      }),
+    [account, found.again],
+  );
   const data = found.data;
   const admin = data ? isAdmin(account, data.trust) : false;
-  const invite = admin ? <ButtonLink href="/people?invite=" kind="accent">{texts.invite}</ButtonLink> : undefined;
+  const invite = admin ? (
+    <ButtonLink href="/people?invite=" kind="accent">
+      {texts.invite}
+    </ButtonLink>
+  ) : undefined;
   return (
     <Page title={texts.title} lead={data && !admin ? texts.notAdmin : texts.lead} actions={invite}>
       <Problem title={texts.loadFailed} error={found.error} />
@@ -37,12 +65,18 @@ export function PeopleList({ account }: { account: Account }) {
           {admin ? <OpenInvites account={account} kind="person" at="/people" /> : null}
           {data.trust.roster.people.length ? (
             <List label={texts.list}>
-              {data.trust.roster.people.map((one) => <PersonRow key={one.id} person={one} trust={data.trust} account={account} />)}
+              {data.trust.roster.people.map((one) => (
+                <PersonRow key={one.id} person={one} trust={data.trust} account={account} />
+              ))}
             </List>
-          ) : <Empty title={texts.none} action={invite} />}
+          ) : (
+            <Empty title={texts.none} action={invite} />
+          )}
           <Root trust={data.trust} />
         </>
-      ) : found.error ? null : <Skeleton lines={6} />}
+      ) : found.error ? null : (
+        <Skeleton lines={6} />
+      )}
     </Page>
   );
 }
@@ -55,7 +89,18 @@ function PersonRow({ person, trust, account }: { person: Person; trust: Trust; a
   return (
     <Row
       href={`/people/${person.id}`}
-      title={<><Name text={person.name} />{person.name === person.id ? null : <> (<Name text={person.id} />)</>}{person.id === account.person ? ` · ${texts.you}` : ""}</>}
+      title={
+        <>
+          <Name text={person.name} />
+          {person.name === person.id ? null : (
+            <>
+              {" "}
+              (<Name text={person.id} />)
+            </>
+          )}
+          {person.id === account.person ? ` · ${texts.you}` : ""}
+        </>
+      }
       detail={texts.roles(person.roles)}
       meta={alive.length ? texts.devices(alive.length) : <Badge tone="warn">{texts.noDevice}</Badge>}
       end={
@@ -72,14 +117,26 @@ function Unfinished({ removal: { going } }: { removal: Removal }) {
   const target = `/people/${going.person}?remove=${going.device}${going.passkey ? `&passkey=${going.passkey}` : ""}`;
   return (
     <Notice kind="warn" title={texts.unfinished(going.device || going.person)} text={texts.unfinishedText}>
-      <div class="actions"><ButtonLink href={target}>{texts.goOn}</ButtonLink></div>
+      <div class="actions">
+        <ButtonLink href={target}>{texts.goOn}</ButtonLink>
+      </div>
     </Notice>
   );
 }
 
 /** What is in its last quarter, and the one click. */
-function Renewal({ account, trust, certs, admin, onDone }: {
-  account: Account; trust: Trust; certs: readonly ClientCert[]; admin: boolean; onDone: () => void;
+function Renewal({
+  account,
+  trust,
+  certs,
+  admin,
+  onDone,
+}: {
+  account: Account;
+  trust: Trust;
+  certs: readonly ClientCert[];
+  admin: boolean;
+  onDone: () => void;
 }) {
   const [progress, setProgress] = useState<[number, number]>();
   const [error, setError] = useState<unknown>();
@@ -104,7 +161,11 @@ function Renewal({ account, trust, certs, admin, onDone }: {
   return (
     <Notice kind="warn" title={texts.renewTitle}>
       <ul class="plain-list">
-        {soon.map((one) => <li key={`${one.kind} ${one.name}`}>{texts.renewItem(one.kind, one.name)}, {texts.renewIn(one.expires - now)}</li>)}
+        {soon.map((one) => (
+          <li key={`${one.kind} ${one.name}`}>
+            {texts.renewItem(one.kind, one.name)}, {texts.renewIn(one.expires - now)}
+          </li>
+        ))}
       </ul>
       {soon.some((one: Expiry) => one.kind === "root") ? <p>{texts.renewRoot}</p> : null}
       {admin && soon.some((one) => one.kind !== "root") ? (
@@ -112,7 +173,11 @@ function Renewal({ account, trust, certs, admin, onDone }: {
           <p>{texts.renewSigns(work.devices.length, work.certs.length)}</p>
           <p role="status">{progress ? texts.renewing(...progress) : ""}</p>
           <Problem title={texts.renewFailed} error={error} />
-          <div class="actions"><Button kind="accent" busy={Boolean(progress)} onClick={go}>{texts.renew}</Button></div>
+          <div class="actions">
+            <Button kind="accent" busy={Boolean(progress)} onClick={go}>
+              {texts.renew}
+            </Button>
+          </div>
         </>
       ) : null}
     </Notice>
@@ -132,13 +197,19 @@ function Root({ trust }: { trust: Trust }) {
       <Card>
         <p>{texts.rootText}</p>
         <Facts>
-          <Fact label={texts.rootOrg}>{root.name} <Digest text={trust.org} /> <Copy text={trust.org} /></Fact>
+          <Fact label={texts.rootOrg}>
+            {root.name} <Digest text={trust.org} /> <Copy text={trust.org} />
+          </Fact>
           <Fact label={texts.rootVersion}>{root.version}</Fact>
           <Fact label={texts.rootKeys}>
             <ul class="plain-list">
               {root.root.keys.map((key) => {
                 const who = holder(key.public);
-                return <li key={key.public}>{key.alg} <Digest text={key.public} />: {who ? texts.rootKeyOf(who.person.id) : texts.rootKeyPaper}</li>;
+                return (
+                  <li key={key.public}>
+                    {key.alg} <Digest text={key.public} />: {who ? texts.rootKeyOf(who.person.id) : texts.rootKeyPaper}
+                  </li>
+                );
               })}
             </ul>
           </Fact>
@@ -147,11 +218,17 @@ function Root({ trust }: { trust: Trust }) {
             <ul class="plain-list">
               {root.admin.keys.map((key) => {
                 const who = holder(key.public);
-                return <li key={key.public}>{who ? texts.rootAdminOf(who.person.id, who.device.id) : texts.rootAdminGone} <Digest text={key.public} /></li>;
+                return (
+                  <li key={key.public}>
+                    {who ? texts.rootAdminOf(who.person.id, who.device.id) : texts.rootAdminGone} <Digest text={key.public} />
+                  </li>
+                );
               })}
             </ul>
           </Fact>
-          <Fact label={texts.rootExpires}><Time at={root.expires} whole /></Fact>
+          <Fact label={texts.rootExpires}>
+            <Time at={root.expires} whole />
+          </Fact>
         </Facts>
       </Card>
     </More>

@@ -11,16 +11,24 @@ import { useLoad } from "../loading";
 
 export function PersonDetail({ account, person }: { account: Account; person: string }) {
   const found = useLoad(() => account.trust(), [account, person]);
-  useEffect(() => subscribe((event) => {
-    if (event.kind !== "roster") return;
-    account.forget();
-    found.again();
-  }), [account, found.again]);
+  useEffect(
+    () =>
+      subscribe((event) => {
+        if (event.kind !== "roster") return;
+        account.forget();
+        found.again();
+      }),
+    [account, found.again],
+  );
   const trust = found.data;
   const one = trust?.person(person);
   const back = <ButtonLink href="/people">{texts.back}</ButtonLink>;
   if (trust && !one) {
-    return <Page title={person} actions={back}><Empty title={texts.unknown}>{texts.unknownText}</Empty></Page>;
+    return (
+      <Page title={person} actions={back}>
+        <Empty title={texts.unknown}>{texts.unknownText}</Empty>
+      </Page>
+    );
   }
   return (
     <Page title={one?.name ?? person} actions={back}>
@@ -41,14 +49,25 @@ function Standing({ account, trust, person }: { account: Account; trust: Trust; 
     <>
       <Card>
         <Facts>
-          <Fact label={texts.id}><Name text={person.id} /></Fact>
+          <Fact label={texts.id}>
+            <Name text={person.id} />
+          </Fact>
           <Fact label={texts.roles}>{peopleText.roles(person.roles)}</Fact>
           <Fact label={texts.signs}>
             {signs ? texts.yes : texts.no}
             {person.roles.includes("admin") && !signs ? <p class="small">{texts.noAdmin(person.id)}</p> : null}
           </Fact>
           <Fact label={texts.policies}>
-            {policies.length ? policies.map((one, n) => <>{n ? ", " : ""}<a href={`/policies/${one.id}`}><Name text={one.id} /></a></>) : texts.noPolicies}
+            {policies.length
+              ? policies.map((one, n) => (
+                  <>
+                    {n ? ", " : ""}
+                    <a href={`/policies/${one.id}`}>
+                      <Name text={one.id} />
+                    </a>
+                  </>
+                ))
+              : texts.noPolicies}
           </Fact>
         </Facts>
         {admin ? (
@@ -58,7 +77,10 @@ function Standing({ account, trust, person }: { account: Account; trust: Trust; 
           </div>
         ) : null}
       </Card>
-      <Section title={texts.devices} actions={admin ? <ButtonLink href={`${at}?invite=`}>{texts.addDevice}</ButtonLink> : undefined}>
+      <Section
+        title={texts.devices}
+        actions={admin ? <ButtonLink href={`${at}?invite=`}>{texts.addDevice}</ButtonLink> : undefined}
+      >
         {admin ? <p class="small">{texts.addDeviceText}</p> : null}
         {person.devices.map((one) => (
           <DeviceCard key={one.id} account={account} trust={trust} person={person} device={one} admin={admin} names={names} />
@@ -68,8 +90,20 @@ function Standing({ account, trust, person }: { account: Account; trust: Trust; 
   );
 }
 
-function DeviceCard({ account, trust, person, device, admin, names }: {
-  account: Account; trust: Trust; person: Person; device: Device; admin: boolean; names: ReadonlySet<string>;
+function DeviceCard({
+  account,
+  trust,
+  person,
+  device,
+  admin,
+  names,
+}: {
+  account: Account;
+  trust: Trust;
+  person: Person;
+  device: Device;
+  admin: boolean;
+  names: ReadonlySet<string>;
 }) {
   const at = `/people/${person.id}`;
   const here = person.id === account.person && device.id === account.device;
@@ -78,16 +112,34 @@ function DeviceCard({ account, trust, person, device, admin, names }: {
   const synced = device.tier === "synced" && alive;
   return (
     <Card as="article" class="device" aria-label={device.id}>
-      <h3><Name text={device.name} /> {here ? <Badge tone="good">{texts.here}</Badge> : null} {alive ? null : <Badge tone="warn">{texts.ended}</Badge>}</h3>
+      <h3>
+        <Name text={device.name} /> {here ? <Badge tone="good">{texts.here}</Badge> : null}{" "}
+        {alive ? null : <Badge tone="warn">{texts.ended}</Badge>}
+      </h3>
       <Facts>
-        <Fact label={texts.deviceId}><Name text={device.id} /></Fact>
-        <Fact label={texts.tier}>{tier?.label ?? device.tier}<p class="small">{tier?.hint}</p></Fact>
-        <Fact label={texts.added}><Time at={device.added} /></Fact>
-        <Fact label={texts.until}><Time at={device.expires} /></Fact>
+        <Fact label={texts.deviceId}>
+          <Name text={device.id} />
+        </Fact>
+        <Fact label={texts.tier}>
+          {tier?.label ?? device.tier}
+          <p class="small">{tier?.hint}</p>
+        </Fact>
+        <Fact label={texts.added}>
+          <Time at={device.added} />
+        </Fact>
+        <Fact label={texts.until}>
+          <Time at={device.expires} />
+        </Fact>
         <Fact label={texts.passkeys}>
           {device.auth.map((key, n) => (
-            <Passkey key={key.public} passkey={key} n={n + 1} here={ownKey(account, trust)?.public === key.public} signs={names.has(key.public)}
-              revoke={admin && device.auth.length > 1 ? `${at}?remove=${device.id}&passkey=${key.public}` : undefined} />
+            <Passkey
+              key={key.public}
+              passkey={key}
+              n={n + 1}
+              here={ownKey(account, trust)?.public === key.public}
+              signs={names.has(key.public)}
+              revoke={admin && device.auth.length > 1 ? `${at}?remove=${device.id}&passkey=${key.public}` : undefined}
+            />
           ))}
         </Fact>
       </Facts>
@@ -101,7 +153,19 @@ function DeviceCard({ account, trust, person, device, admin, names }: {
   );
 }
 
-function Passkey({ passkey, n, here, signs, revoke }: { passkey: Key; n: number; here: boolean; signs: boolean; revoke: string | undefined }) {
+function Passkey({
+  passkey,
+  n,
+  here,
+  signs,
+  revoke,
+}: {
+  passkey: Key;
+  n: number;
+  here: boolean;
+  signs: boolean;
+  revoke: string | undefined;
+}) {
   const webauthn = passkey.alg === "webauthn-es256";
   return (
     <div class="passkey">
@@ -110,7 +174,11 @@ function Passkey({ passkey, n, here, signs, revoke }: { passkey: Key; n: number;
       {webauthn ? <span class="small">{passkey.backup ? texts.synced : texts.bound}</span> : null}
       {here ? <Badge tone="good">{texts.here}</Badge> : null}
       {signs ? <Badge tone="good">{texts.signsKey}</Badge> : null}
-      {revoke && !here ? <span class="actions"><ButtonLink href={revoke}>{texts.revokePasskey}</ButtonLink></span> : null}
+      {revoke && !here ? (
+        <span class="actions">
+          <ButtonLink href={revoke}>{texts.revokePasskey}</ButtonLink>
+        </span>
+      ) : null}
     </div>
   );
 }

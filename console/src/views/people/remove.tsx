@@ -19,14 +19,26 @@ export function Remove({ account, going }: { account: Account; going: Going }) {
   const running = record ?? found.data?.record;
   const plan = found.data?.plan;
   const title = going.passkey ? texts.titlePasskey : going.device ? texts.titleDevice(going.device) : texts.title(going.person);
-  const back = <ButtonLink href={done && !going.device ? "/people" : `/people/${going.person}`}>{done && !going.device ? personText.back : going.person}</ButtonLink>;
+  const back = (
+    <ButtonLink href={done && !going.device ? "/people" : `/people/${going.person}`}>
+      {done && !going.device ? personText.back : going.person}
+    </ButtonLink>
+  );
   return (
     <Page title={title} lead={going.passkey ? texts.leadPasskey : texts.lead} actions={back}>
       <Problem title={texts.planFailed} error={found.error} />
-      {done ? <Rotation done={done} />
-        : running ? <Run account={account} going={going} onDone={setDone} />
-        : plan ? <Planned account={account} plan={plan} onBegun={setRecord} />
-        : found.error ? null : <><p role="status">{texts.planning}</p><Skeleton lines={5} /></>}
+      {done ? (
+        <Rotation done={done} />
+      ) : running ? (
+        <Run account={account} going={going} onDone={setDone} />
+      ) : plan ? (
+        <Planned account={account} plan={plan} onBegun={setRecord} />
+      ) : found.error ? null : (
+        <>
+          <p role="status">{texts.planning}</p>
+          <Skeleton lines={5} />
+        </>
+      )}
     </Page>
   );
 }
@@ -48,7 +60,13 @@ function Planned({ account, plan, onBegun }: { account: Account; plan: Plan; onB
   if (plan.blocked.length) {
     return (
       <Notice kind="danger" title={texts.blocked} text={texts.blockedText} code="removal-blocked">
-        <ul class="plain-list">{plan.blocked.map((one) => <li key={one.text}>{one.text} {one.remedy}</li>)}</ul>
+        <ul class="plain-list">
+          {plan.blocked.map((one) => (
+            <li key={one.text}>
+              {one.text} {one.remedy}
+            </li>
+          ))}
+        </ul>
       </Notice>
     );
   }
@@ -56,7 +74,11 @@ function Planned({ account, plan, onBegun }: { account: Account; plan: Plan; onB
     <>
       {plan.warnings.length ? (
         <Notice kind="warn" title={texts.warnings}>
-          <ul class="plain-list">{plan.warnings.map((one) => <li key={one}>{one}</li>)}</ul>
+          <ul class="plain-list">
+            {plan.warnings.map((one) => (
+              <li key={one}>{one}</li>
+            ))}
+          </ul>
         </Notice>
       ) : null}
       <Card as="section" aria-label={texts.steps}>
@@ -68,11 +90,19 @@ function Planned({ account, plan, onBegun }: { account: Account; plan: Plan; onB
           <li>{texts.stepRotate(plan.known.length)}</li>
         </ol>
         <Problem title={texts.failed} error={error} />
-        <div class="actions"><Button kind="danger" busy={busy} onClick={go}>{going.passkey ? texts.goPasskey : texts.go}</Button></div>
+        <div class="actions">
+          <Button kind="danger" busy={busy} onClick={go}>
+            {going.passkey ? texts.goPasskey : texts.go}
+          </Button>
+        </div>
       </Card>
       {plan.paths.length ? (
         <Section title={texts.secrets}>
-          <List label={texts.secrets}>{plan.paths.map((one) => <Row key={one} title={<Name text={one} />} />)}</List>
+          <List label={texts.secrets}>
+            {plan.paths.map((one) => (
+              <Row key={one} title={<Name text={one} />} />
+            ))}
+          </List>
         </Section>
       ) : null}
     </>
@@ -101,11 +131,17 @@ function Run({ account, going, onDone }: { account: Account; going: Going; onDon
   return (
     <>
       <Notice kind="warn" title={texts.running} text={going.passkey ? texts.runningTextPasskey : texts.runningText} />
-      {left.busy && !left.data ? <Skeleton lines={2} /> : sealed ? (
+      {left.busy && !left.data ? (
+        <Skeleton lines={2} />
+      ) : sealed ? (
         <Card as="section">
           <p role="status">{texts.finishText}</p>
           <Problem title={texts.finishFailed} error={error} />
-          <div class="actions"><Button kind="accent" busy={busy} onClick={end}>{texts.finish}</Button></div>
+          <div class="actions">
+            <Button kind="accent" busy={busy} onClick={end}>
+              {texts.finish}
+            </Button>
+          </div>
         </Card>
       ) : (
         <>
@@ -125,9 +161,15 @@ function Rotation({ done }: { done: Done }) {
       {done.rotate.length ? (
         <Section title={texts.rotate} actions={<Copy text={done.rotate.join("\n")} label={texts.copyList} />}>
           <p>{texts.rotateText}</p>
-          <List label={texts.rotateList}>{done.rotate.map((one) => <Row key={one} href={`/secrets/${one}`} title={<Name text={one} />} />)}</List>
+          <List label={texts.rotateList}>
+            {done.rotate.map((one) => (
+              <Row key={one} href={`/secrets/${one}`} title={<Name text={one} />} />
+            ))}
+          </List>
         </Section>
-      ) : <p>{texts.rotateNone}</p>}
+      ) : (
+        <p>{texts.rotateNone}</p>
+      )}
     </>
   );
 }

@@ -30,14 +30,25 @@ export function Roles({ account, person }: { account: Account; person: string })
       {trust ? (
         <>
           <RoleChecks roles={roles} onInput={setChosen} />
-          {same ? <p>{texts.rolesSame}</p> : (
-            <Signing key={roles.join()} account={account} trust={trust} edit={withRoles(person, roles)} check={check} onDone={() => {
-              announce(peopleText.roles(roles));
-              navigate(`/people/${person}`);
-            }} />
+          {same ? (
+            <p>{texts.rolesSame}</p>
+          ) : (
+            <Signing
+              key={roles.join()}
+              account={account}
+              trust={trust}
+              edit={withRoles(person, roles)}
+              check={check}
+              onDone={() => {
+                announce(peopleText.roles(roles));
+                navigate(`/people/${person}`);
+              }}
+            />
           )}
         </>
-      ) : found.error ? null : <Skeleton lines={4} />}
+      ) : found.error ? null : (
+        <Skeleton lines={4} />
+      )}
     </Page>
   );
 }
@@ -47,8 +58,13 @@ export function RoleChecks({ roles, onInput }: { roles: readonly string[]; onInp
     <fieldset class="checks two">
       <legend>{texts.rolesLegend}</legend>
       {ROLES.map((role) => (
-        <Check key={role} label={roleText[role]?.label} hint={roleText[role]?.hint} checked={roles.includes(role)}
-          onInput={(on) => onInput(on ? [...roles, role] : roles.filter((one) => one !== role))} />
+        <Check
+          key={role}
+          label={roleText[role]?.label}
+          hint={roleText[role]?.hint}
+          checked={roles.includes(role)}
+          onInput={(on) => onInput(on ? [...roles, role] : roles.filter((one) => one !== role))}
+        />
       ))}
     </fieldset>
   );

@@ -19,9 +19,15 @@ export function Effects({ effect, tier, busy }: { effect: Effect | undefined; ti
   ];
   return (
     <>
-      <ul class="plain-list">{lines.map((line) => <li key={line}>{line}</li>)}</ul>
+      <ul class="plain-list">
+        {lines.map((line) => (
+          <li key={line}>{line}</li>
+        ))}
+      </ul>
       {effect.stops.length ? <Notice kind="warn" title={texts.stops(effect.stops)} /> : null}
-      {effect.without.length ? <Notice kind="warn" title={texts.tooFewDevices(effect.without, tierText[tier]?.label ?? tier)} /> : null}
+      {effect.without.length ? (
+        <Notice kind="warn" title={texts.tooFewDevices(effect.without, tierText[tier]?.label ?? tier)} />
+      ) : null}
     </>
   );
 }
@@ -36,7 +42,9 @@ export function Warnings({ rule, recovery }: { rule: Rule; recovery: Recovery | 
         <Notice kind="warn" title={texts.equal} text={texts.equalText(people.length, recovery !== undefined)} />
       ) : null}
       {tier === "soft" ? <Notice kind="warn" title={texts.soft} text={texts.softText} /> : null}
-      <p class="small">{texts.recovery}: {recovery ? texts.recoverySome(recovery.threshold, recovery.keys.length) : texts.recoveryNone}</p>
+      <p class="small">
+        {texts.recovery}: {recovery ? texts.recoverySome(recovery.threshold, recovery.keys.length) : texts.recoveryNone}
+      </p>
     </div>
   );
 }

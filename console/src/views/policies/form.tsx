@@ -16,36 +16,65 @@ import { Terms } from "./terms";
 
 /** One policy, as it stands or new: what it says, what it would change, and the signature. */
 export function PolicyForm({ account, id }: { account: Account; id: string }) {
-  const found = useLoad(async () => ({ trust: await account.trust(true), kept: await account.memory.read<Recovery>("recovery") }), [account, id]);
+  const found = useLoad(
+    async () => ({ trust: await account.trust(true), kept: await account.memory.read<Recovery>("recovery") }),
+    [account, id],
+  );
   const [done, setDone] = useState("");
   const data = found.data;
   const standing = data?.trust.roster.policies.find((one) => one.id === id);
   const back = <ButtonLink href="/policies">{texts.back}</ButtonLink>;
   const title = id || texts.titleNew;
-  if (data && id && !standing) return <Page title={title} actions={back}><Empty title={texts.unknown}>{texts.unknownText}</Empty></Page>;
+  if (data && id && !standing)
+    return (
+      <Page title={title} actions={back}>
+        <Empty title={texts.unknown}>{texts.unknownText}</Empty>
+      </Page>
+    );
   return (
     <Page title={title} actions={back}>
       <Problem title={texts.loadFailed} error={found.error} />
       {done ? (
         <div role="status">
           <Notice kind="good" title={texts.done(done)} text={texts.doneText}>
-            <div class="actions"><ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink></div>
+            <div class="actions">
+              <ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink>
+            </div>
           </Notice>
         </div>
       ) : null}
       {data ? (
-        <Form key={data.trust.roster.version} account={account} trust={data.trust} standing={standing} kept={data.kept} onDone={(name) => {
-          setDone(name);
-          account.forget();
-          found.again();
-        }} />
-      ) : found.error ? null : <Skeleton lines={8} />}
+        <Form
+          key={data.trust.roster.version}
+          account={account}
+          trust={data.trust}
+          standing={standing}
+          kept={data.kept}
+          onDone={(name) => {
+            setDone(name);
+            account.forget();
+            found.again();
+          }}
+        />
+      ) : found.error ? null : (
+        <Skeleton lines={8} />
+      )}
     </Page>
   );
 }
 
-function Form({ account, trust, standing, kept, onDone }: {
-  account: Account; trust: Trust; standing: Policy | undefined; kept: Recovery | undefined; onDone: (id: string) => void;
+function Form({
+  account,
+  trust,
+  standing,
+  kept,
+  onDone,
+}: {
+  account: Account;
+  trust: Trust;
+  standing: Policy | undefined;
+  kept: Recovery | undefined;
+  onDone: (id: string) => void;
 }) {
   const [rule, setRule] = useState<Rule>(() => (standing ? without(standing) : freshRule()));
   const [touched, setTouched] = useState(false);
@@ -68,9 +97,15 @@ function Form({ account, trust, standing, kept, onDone }: {
           <Problem title={texts.sealsFailed} error={seals.error} />
           {admin && touched && complete ? (
             <Signing key={JSON.stringify(rule)} account={account} trust={trust} edit={edit} onDone={() => onDone(rule.id)}>
-              <Effects effect={effect(trust, edit, rule.id, seals.data ?? [], account.now())} tier={rule.tier} busy={seals.busy} />
+              <Effects
+                effect={effect(trust, edit, rule.id, seals.data ?? [], account.now())}
+                tier={rule.tier}
+                busy={seals.busy}
+              />
             </Signing>
-          ) : admin && !standing ? <p>{texts.fillIn}</p> : null}
+          ) : admin && !standing ? (
+            <p>{texts.fillIn}</p>
+          ) : null}
         </div>
       </div>
     </>

@@ -15,27 +15,48 @@ export function PolicyList({ account }: { account: Account }) {
     const trust = await account.trust();
     return (await findSeals(account, trust)).filter((one) => stale(trust, one.path, one.payload, account.now()));
   }, [account]);
-  useEffect(() => subscribe((event) => {
-    if (event.kind !== "roster" && event.kind !== "secret") return;
-    if (event.kind === "roster") account.forget();
-    found.again();
-    seals.again();
-  }), [account, found.again, seals.again]);
+  useEffect(
+    () =>
+      subscribe((event) => {
+        if (event.kind !== "roster" && event.kind !== "secret") return;
+        if (event.kind === "roster") account.forget();
+        found.again();
+        seals.again();
+      }),
+    [account, found.again, seals.again],
+  );
   const trust = found.data;
   const admin = trust ? isAdmin(account, trust) : false;
-  const make = admin ? <ButtonLink href="/policies?new=" kind="accent">{texts.make}</ButtonLink> : undefined;
+  const make = admin ? (
+    <ButtonLink href="/policies?new=" kind="accent">
+      {texts.make}
+    </ButtonLink>
+  ) : undefined;
   return (
     <Page title={texts.title} lead={trust && !admin ? signing.notAdmin : texts.lead} actions={make}>
       <Problem title={texts.loadFailed} error={found.error ?? seals.error} />
       {seals.data?.length ? (
         <Notice kind="warn" title={texts.staleTitle(seals.data.length)} text={texts.staleText}>
-          <div class="actions"><ButtonLink href="/policies?reseal=">{texts.reseal}</ButtonLink></div>
+          <div class="actions">
+            <ButtonLink href="/policies?reseal=">{texts.reseal}</ButtonLink>
+          </div>
         </Notice>
       ) : null}
-      {!trust ? (found.error ? null : <Skeleton lines={5} />)
-        : trust.roster.policies.length ? (
-          <List label={texts.list}>{trust.roster.policies.map((one) => <PolicyRow key={one.id} policy={one} />)}</List>
-        ) : <Empty title={texts.none} action={make}>{texts.noneText}</Empty>}
+      {!trust ? (
+        found.error ? null : (
+          <Skeleton lines={5} />
+        )
+      ) : trust.roster.policies.length ? (
+        <List label={texts.list}>
+          {trust.roster.policies.map((one) => (
+            <PolicyRow key={one.id} policy={one} />
+          ))}
+        </List>
+      ) : (
+        <Empty title={texts.none} action={make}>
+          {texts.noneText}
+        </Empty>
+      )}
     </Page>
   );
 }
@@ -46,11 +67,25 @@ function PolicyRow({ policy }: { policy: Policy }) {
     <Row
       href={`/policies/${policy.id}`}
       title={<Name text={policy.id} />}
-      detail={<>{policy.match.map((one, at) => <>{at ? ", " : ""}<Name text={one} /></>)} · {texts.who(people, threshold)}</>}
+      detail={
+        <>
+          {policy.match.map((one, at) => (
+            <>
+              {at ? ", " : ""}
+              <Name text={one} />
+            </>
+          ))}{" "}
+          · {texts.who(people, threshold)}
+        </>
+      }
       meta={texts.terms(policy.window, policy.scope)}
       end={
         <span class="badges">
-          {people.length === 1 ? <Badge tone="warn">{texts.alone}</Badge> : threshold === people.length ? <Badge tone="warn">{texts.all}</Badge> : null}
+          {people.length === 1 ? (
+            <Badge tone="warn">{texts.alone}</Badge>
+          ) : threshold === people.length ? (
+            <Badge tone="warn">{texts.all}</Badge>
+          ) : null}
           {policy.tier === "soft" ? <Badge tone="warn">{texts.soft}</Badge> : null}
         </span>
       }

@@ -14,7 +14,9 @@ export function ResealScreen({ account, path }: { account: Account; path: string
   const [done, setDone] = useState<readonly string[]>();
   const find = async () => {
     const trust = await account.trust(true);
-    return (await findSeals(account, trust)).filter((one) => (path ? one.path === path : stale(trust, one.path, one.payload, account.now())));
+    return (await findSeals(account, trust)).filter((one) =>
+      path ? one.path === path : stale(trust, one.path, one.payload, account.now()),
+    );
   };
   const found = useLoad(find, [account, path]);
   const seals = found.data ?? [];
@@ -22,20 +24,35 @@ export function ResealScreen({ account, path }: { account: Account; path: string
   return (
     <Page title={texts.title} lead={texts.lead} actions={<ButtonLink href="/policies">{policyText.back}</ButtonLink>}>
       <Problem title={texts.loadFailed} error={found.error} />
-      {done ? <Notice kind="good" title={texts.done(done.length)} />
-        : !found.data ? (found.error ? null : <Skeleton lines={5} />)
-        : !seals.length ? <Empty title={texts.none}>{texts.noneText}</Empty>
-        : sealer ? (
-          <>
-            <p>{path ? <Name text={path} /> : texts.count(seals.length)}. {texts.ceremonies(seals.length)}</p>
-            <ResealRun first={seals.map((one) => one.path)} begin={async (told) => new Resealing(account, await find(), told)} onDone={setDone} />
-          </>
-        ) : (
-          <>
-            <Notice title={texts.count(seals.length)} text={texts.notSealer} />
-            <List label={texts.list}>{seals.map((one) => <Row key={one.path} title={<Name text={one.path} />} />)}</List>
-          </>
-        )}
+      {done ? (
+        <Notice kind="good" title={texts.done(done.length)} />
+      ) : !found.data ? (
+        found.error ? null : (
+          <Skeleton lines={5} />
+        )
+      ) : !seals.length ? (
+        <Empty title={texts.none}>{texts.noneText}</Empty>
+      ) : sealer ? (
+        <>
+          <p>
+            {path ? <Name text={path} /> : texts.count(seals.length)}. {texts.ceremonies(seals.length)}
+          </p>
+          <ResealRun
+            first={seals.map((one) => one.path)}
+            begin={async (told) => new Resealing(account, await find(), told)}
+            onDone={setDone}
+          />
+        </>
+      ) : (
+        <>
+          <Notice title={texts.count(seals.length)} text={texts.notSealer} />
+          <List label={texts.list}>
+            {seals.map((one) => (
+              <Row key={one.path} title={<Name text={one.path} />} />
+            ))}
+          </List>
+        </>
+      )}
     </Page>
   );
 }
