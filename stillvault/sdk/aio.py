@@ -148,7 +148,10 @@ class AsyncLink:
             # Nothing was sent on this socket before, so there is room.
             sent = socket.send_fds(self._socket, [frame], descriptors) if descriptors else 0
             async with asyncio.timeout(local.ANSWER):
-                await asyncio.get_running_loop().sock_sendall(self._socket, frame[sent:])
+                if sent < len(frame):
+                    await asyncio.get_running_loop().sock_sendall(self._socket, frame[sent:])
+        except ConnectionError:
+            pass  # its last word may say why it closed
         except OSError:
             raise local.gone() from None
 

@@ -127,7 +127,9 @@ class Secret:
             try:
                 return Secret(cut(view, name), reference, self.version)
             except Failed as error:
-                raise Failed(error.code, f"{reference}: {error.message}", error.remedy) from None
+                problem = Failed(error.code, f"{reference}: {error.message}", error.remedy)
+        # Raised anew, out here: the local variables of the search would show parts of the value in a traceback.
+        raise problem
 
     def wipe(self) -> None:
         """Overwrites the value; using it afterwards raises `Failed` (`wiped`)."""

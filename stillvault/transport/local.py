@@ -213,9 +213,12 @@ class Link:
         """Sends one verb. The descriptors ride with its first byte."""
         frame = self._framing.pack(verb, fields)
         try:
-            sent = socket.send_fds(self._socket, [frame], list(descriptors)) if descriptors else 0
             self._socket.settimeout(ANSWER)
-            self._socket.sendall(frame[sent:])
+            sent = socket.send_fds(self._socket, [frame], list(descriptors)) if descriptors else 0
+            if sent < len(frame):
+                self._socket.sendall(frame[sent:])
+        except ConnectionError:
+            pass  # its last word may say why it closed
         except OSError:
             raise gone() from None
 
