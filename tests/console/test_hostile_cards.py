@@ -245,10 +245,10 @@ def test_a_click_right_after_a_change_approves_nothing(town: Town) -> None:  # X
     page.on("request", lambda request: decisions.append(request.url) if "/v1/decisions" in request.url else None)
     # The click comes 100 ms after another person's word has changed the card.
     page.evaluate("""() => new MutationObserver((_, seen) => { seen.disconnect();
-      setTimeout(() => { document.querySelector('.deciding .accent').click(); window.clicked = true; }, 100);
+      setTimeout(() => { document.querySelector('.deciding .accent').click(); document.body.dataset.clicked = 'yes'; }, 100);
     }).observe(document.querySelector('.progress'), {subtree: true, childList: true, attributes: true, characterData: true})""")
     town.alice.ok("approve", "--next", "--wait", "10", "--yes")
-    page.wait_for_function("window.clicked")
+    expect(page.locator("body[data-clicked]")).to_be_attached()
     expect(page.locator(".progress")).to_contain_text("1 of 2 people: alice")
     assert decisions == []
     assert asking.poll() is None
@@ -302,7 +302,8 @@ def test_a_notification_says_how_many_and_no_names(town: Town) -> None:  # A26, 
     page.add_init_script("""(() => {
       if (sessionStorage.getItem('hidden')) Object.defineProperty(Document.prototype, 'visibilityState', {get: () => 'hidden'});
       window.told = [];
-      window.Notification = class { constructor(title, options) { window.told.push([title, JSON.stringify(options)]); }
+      window.Notification = class { constructor(title, options) { window.told.push([title, JSON.stringify(options)]);
+          document.body.dataset.told = 'yes'; }
         close() {} static get permission() { return 'granted'; } };
       if (navigator.serviceWorker) navigator.serviceWorker.getRegistration = async () => undefined;
     })()""")
@@ -310,7 +311,7 @@ def test_a_notification_says_how_many_and_no_names(town: Town) -> None:  # A26, 
     town.bob.open("/")
     expect(page.get_by_text("Nothing waits for you")).to_be_visible()
     asking = town.ask()
-    page.wait_for_function("window.told.length > 0")
+    expect(page.locator("body[data-told]")).to_be_attached()
     ((title, options),) = page.evaluate("window.told")
     assert title == "1 release is waiting"
     assert "prod" not in options
