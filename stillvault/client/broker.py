@@ -41,7 +41,7 @@ Found = Hit | Pending
 
 log = logging.getLogger("stillvault.daemon")
 
-TAKEN_BACK = "its release was taken back"
+TAKEN_BACK = "the relay ended its lease"
 MAX_VISITS_PER_UID = 200  # waiting calls of one account
 
 

@@ -73,7 +73,7 @@ class LeaseBook:
         self._leases: dict[int, Lease] = {}
         self._uses: dict[bytes, Uses] = {}
         self._watched: dict[bytes, int] = {}  # scope id -> pidfd
-        self._reasons: OrderedDict[tuple[str, str, int], str] = OrderedDict()
+        self._reasons: OrderedDict[tuple[str, str, int], tuple[str, Pair]] = OrderedDict()
         self.on_end: Callable[[], None] = lambda: None  # a lease with unreported uses has ended
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -141,7 +141,7 @@ class LeaseBook:
                 continue
             requests.add(lease.request)
             key = (lease.client.subject, lease.path, lease.uid)
-            self._reasons[key] = why
+            self._reasons[key] = (why, lease.version)
             self._reasons.move_to_end(key)
             while len(self._reasons) > MAX_REASONS:
                 self._reasons.popitem(last=False)
@@ -177,11 +177,15 @@ class LeaseBook:
 
     def end_older(self, path: str, version: Pair) -> int:
         """Ends the leases of older versions of a path."""
-        return self.end(lambda lease: lease.path == path and lease.version < version, "there is a newer version")
+        newer = "there is a newer version"
+        for key, (_, known) in list(self._reasons.items()):
+            if key[1] == path and known < version:
+                self._reasons[key] = (newer, known)
+        return self.end(lambda lease: lease.path == path and lease.version < version, newer)
 
     def end_request(self, request: bytes) -> int:
         """Ends the lease of one request: a purge order."""
-        return self.end(lambda lease: lease.request == request, "its release was taken back")
+        return self.end(lambda lease: lease.request == request, "the relay ended its lease")
 
     # ---- showing -------------------------------------------------------------------------------------------------------
 
@@ -201,7 +205,7 @@ class LeaseBook:
         for lease in self._leases.values():
             if (lease.client.subject, lease.path, lease.uid) == (client.subject, path, uid):
                 return f"the lease that lives is for another {OTHERS[lease.scope[0]]}"
-        return self._reasons.get((client.subject, path, uid), "")
+        return self._reasons[(client.subject, path, uid)][0] if (client.subject, path, uid) in self._reasons else ""
 
     def requests(self) -> dict[bytes, str]:
         """The requests whose leases live, and the client of each."""

@@ -64,6 +64,13 @@ class Call:
         except ConnectionResetError:
             return True  # it left before it had read all
 
+    def next(self) -> Frame:
+        """The next frame of the same connection, with its pipes; nothing when the caller has gone."""
+        self.close_pipes()
+        raw, pipes = receive(self.sock)
+        self.pipes.extend(pipes)
+        return json.loads(raw) if raw else {}
+
     def close_pipes(self) -> None:
         while self.pipes:
             os.close(self.pipes.pop(0))
@@ -115,7 +122,8 @@ class Standin:
             with sock:
                 self.met.set()
                 sock.sendall(self.hello)
-                raw, pipes = self._receive(sock)
+                raw, pipes = receive(sock)
+                self.traffic += raw
                 if raw:
                     frame = json.loads(raw)
                     assert pack(frame)[HEADER:] == raw, "canonical"
@@ -130,16 +138,16 @@ class Standin:
             for pipe in pipes:
                 os.close(pipe)
 
-    def _receive(self, sock: socket.socket) -> tuple[bytes, list[int]]:
-        """One frame and the descriptors that came with it."""
-        received = bytearray()
-        descriptors = array.array("i")
-        while len(received) < HEADER or len(received) < HEADER + int.from_bytes(received[:HEADER], "big"):
-            block, ancillary, _, _ = sock.recvmsg(1 << 16, socket.CMSG_SPACE(4 * 128))
-            if not block:
-                break
-            received += block
-            for _level, _kind, content in ancillary:
-                descriptors.frombytes(content)
-        self.traffic += received
-        return bytes(received[HEADER:]), list(descriptors)
+
+def receive(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """One frame and the descriptors that came with it."""
+    received = bytearray()
+    descriptors = array.array("i")
+    while len(received) < HEADER or len(received) < HEADER + int.from_bytes(received[:HEADER], "big"):
+        block, ancillary, _, _ = sock.recvmsg(1 << 16, socket.CMSG_SPACE(4 * 128))
+        if not block:
+            break
+        received += block
+        for _level, _kind, content in ancillary:
+            descriptors.frombytes(content)
+    return bytes(received[HEADER:]), list(descriptors)

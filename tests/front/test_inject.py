@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_nothing(front: Front) -> None:
         (b"\n{{ sv://A }}", "line 2: 'A' is not the path"),
         (b"{{ sv://a", "line 1: a reference is not closed"),
         (b"{{ sv://\xff }}", "line 1: a reference is not text"),
-        (b"{{ sv://a#b }}", "not in this version"),
+        (b"{{ sv://a# }}", "not the name of a field"),
         (b"x" * (1024 * 1024 + 1), "larger than 1 MiB"),
     ],
     ids=["none", "path", "open", "binary", "field", "large"],

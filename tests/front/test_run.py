@@ -247,9 +247,26 @@ def test_without_references_nobody_is_asked(front: Front) -> None:
 
 def test_dry_run(front: Front) -> None:
     ended = front("run", "--dry-run", "--env", "A=sv://x/y", "--env", "B=sv://x/y", "--", "true", env={"C": "sv://z"})
-    assert (ended.exit, ended.out, ended.err) == (0, b"sv://z  as C\nsv://x/y  as A, B\n", "nobody was asked\n")
+    assert (ended.exit, ended.out, ended.err) == (0, b"sv://z  as C\nsv://x/y  as A, B\n",
+                                                   "nobody was asked; no daemon says who would be\n")
     ended = front("run", "--dry-run", "--format", "json", "--env", "A=sv://x/y", "--", "true")
     assert json.loads(ended.out) == {"v": 1, "references": [{"reference": "sv://x/y", "names": ["A"]}]}
+
+
+def test_dry_run_says_what_would_be_asked_of_whom(front: Front) -> None:
+    plan = {"path": "x/y", "client": "host/db-1", "policy": "prod", "people": ["alice", "bob"], "needed": 1, "window": 900, "uses": 0,
+            "scope": "process", "leased": False}
+    refused = {"path": "z", "error": {"code": "forbidden", "exit": 13, "message": "no", "remedy": ""}}
+    leased = {**plan, "path": "a", "leased": True}
+    words = ("run", "--dry-run", "--env", "A=sv://x/y#f", "--env", "B=sv://z", "--env", "C=sv://a", "--", "true")
+    with front.daemon(lambda call: call.say(event="plan", refs=[plan, refused, leased])) as daemon:
+        ended = front(*words)
+        answer = json.loads(front(*words[:2], "--format", "json", *words[2:]).out)
+    assert ended.out.decode() == ("sv://x/y#f  as A\n    asks 1 of alice, bob as host/db-1\nsv://z  as B\n    refused: no\n"
+                                  "sv://a  as C\n    from a lease of host/db-1; nobody is asked\n")
+    assert ended.err == "nobody was asked\n"
+    assert daemon.calls[0] == {"v": 1, "verb": "plan", "refs": ["x/y", "z", "a"]}
+    assert answer["references"][0] == {"reference": "sv://x/y#f", "names": ["A"], "plan": plan}
 
 
 @pytest.mark.parametrize(

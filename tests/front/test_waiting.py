@@ -173,7 +173,7 @@ def test_words_of_others_move_no_cursor(front: Front) -> None:
     with front.daemon(script):
         ended = front("read", "sv://a")
     assert not any((ord(c) < 32 and c != "\n") or 0x7F <= ord(c) <= 0x9F or c in "\u202e\u200b" for c in ended.err)
-    assert len(ended.err.splitlines()) == 3
+    assert len(ended.err.splitlines()) == 4
 
 
 def test_patience_ends(front: Front) -> None:
