@@ -140,6 +140,7 @@ def test_web_push(console: Console, answers: bool) -> None:
             options,
         })"""
         page.add_init_script(f"window.subscribing = {settles if answers else '() => new Promise(() => {})'};{PUSH}")
+        page.clock.install()
         page.reload()
         page.wait_for_function("window.point")
         page.get_by_role("button", name="Subscribe this browser").click()
@@ -147,5 +148,6 @@ def test_web_push(console: Console, answers: bool) -> None:
             rows = page.get_by_role("list", name="Your targets").get_by_role("listitem")
             expect(rows).to_contain_text("https://push.corp.internal")
         else:
+            page.clock.fast_forward(15_000)
             expect(page.get_by_text("The browser's push service did not answer.")).to_be_visible()
             expect(page.get_by_role("button", name="Subscribe this browser")).to_have_attribute("aria-disabled", "false")

@@ -1,9 +1,10 @@
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { subscribe, who } from "../../app/session";
+import { useMemo, useState } from "preact/hooks";
+import { who } from "../../app/session";
 import type { Account } from "../../device/account";
 import { secretsText as texts } from "../../texts/secrets";
 import { Badge, ButtonLink, Empty, Field, List, Name, Notice, Page, Problem, Row, Skeleton, Time } from "../../ui";
-import { hidden, listed, openers, type Entry } from "../../work/sealing";
+import { openers, type Entry } from "../../work/sealing";
+import { useListed } from "./listed";
 import { useNames, type Naming } from "./names";
 
 /** Every path that the relay lists, each verified before anything but its name is shown. */
@@ -82,41 +83,17 @@ function EntryRow({ entry, name }: { entry: Entry; name: Naming }) {
   );
 }
 
-interface Found {
-  entries: Entry[];
-  missing: string[]; // that this browser knows and the relay does not list
-  done: boolean;
-  error: unknown;
-}
-
-/** The list as it comes, page by page; anew when a secret or the roster changes. */
-function useListed(account: Account): Found {
-  const [state, setState] = useState<Found>({ entries: [], missing: [], done: false, error: undefined });
-  useEffect(() => {
-    let turn = 0;
-    const load = async (fresh = false) => {
-      const mine = ++turn;
-      const entries: Entry[] = [];
-      try {
-        for await (const page of listed(account, await account.trust(fresh))) {
-          if (mine !== turn) return;
-          entries.push(...page);
-          setState((before) => (before.done ? before : { ...before, entries: [...entries], error: undefined }));
-        }
-        const missing = await hidden(account, entries);
-        if (mine === turn) setState({ entries, missing, done: true, error: undefined });
-      } catch (error) {
-        if (mine === turn) setState((before) => ({ ...before, error }));
-      }
-    };
-    void load();
-    const stop = subscribe((event) => {
-      if (event.kind === "secret" || event.kind === "roster") void load(event.kind === "roster");
-    });
-    return () => {
-      turn += 1;
-      stop();
-    };
-  }, [account]);
-  return state;
+/** Beside one secret, where the window is wide: the names of all. */
+export function SideList({ account, path }: { account: Account; path: string }) {
+  const { entries } = useListed(account);
+  return (
+    <nav class="secrets-side" aria-label={texts.list}>
+      <List label={texts.list}>
+        {entries.filter((one) => one.path !== "").map((one) => (
+          <Row key={one.path} href={`/secrets/${one.path}`} title={<Name text={one.path} />} current={one.path === path}
+            end={one.ok ? null : <Badge tone="danger">!</Badge>} />
+        ))}
+      </List>
+    </nav>
+  );
 }
