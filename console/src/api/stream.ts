@@ -1,5 +1,5 @@
-// Server-sent events over fetch, so that a line that went quiet or a laptop that slept is taken up again from the last event seen.
-// (EventSource can resume only the connection that it lost itself.)
+// Server-sent events over fetch, so that a line that went quiet or a laptop that slept is taken up again from the last event
+// seen. (EventSource can resume only the connection that it lost itself.)
 
 export interface Event {
   id: number;
@@ -19,7 +19,9 @@ const QUIET = 40_000; // milliseconds without a byte (the relay sends a comment 
 const FIRST_PAUSE = 500; // milliseconds before the first new attempt; doubled each time
 const LONGEST_PAUSE = 15_000; // milliseconds
 
-export function listen(open: Open, onEvent: (event: Event) => void, onState: (state: StreamState) => void, after?: number): () => void {
+export function listen(
+  open: Open, onEvent: (event: Event) => void, onState: (state: StreamState) => void, after?: number,
+): () => void {
   let last = after;
   let stopped = false;
   let heard = 0;
@@ -47,7 +49,8 @@ export function listen(open: Open, onEvent: (event: Event) => void, onState: (st
     attempt = new AbortController();
     onState("connecting");
     alive();
-    const answer = await open({ Accept: "text/event-stream", ...(last === undefined ? {} : { "Last-Event-ID": String(last) }) }, attempt.signal);
+    const resume: Record<string, string> = last === undefined ? {} : { "Last-Event-ID": String(last) };
+    const answer = await open({ Accept: "text/event-stream", ...resume }, attempt.signal);
     if (answer.status === 401 || answer.status === 403) {
       stopped = true;
       onState("ended");

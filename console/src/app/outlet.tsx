@@ -122,7 +122,9 @@ function NoOrganisation() {
       <div class="actions">
         <Copy text={texts.noOrganisationCommand} />
       </div>
-      {known && !known.host_ok ? <Notice kind="warn" title={texts.wrongHost} text={texts.wrongHostText(known.public_url)} /> : null}
+      {known && !known.host_ok ? (
+        <Notice kind="warn" title={texts.wrongHost} text={texts.wrongHostText(known.public_url)} />
+      ) : null}
     </Page>
   );
 }

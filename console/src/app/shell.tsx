@@ -145,7 +145,8 @@ function isHere(href: string): boolean {
 function Mark() {
   return (
     <svg class="icon" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
-      <path d="M12 2.5 20 6v6c0 5-3.4 8-8 9.5C7.4 20 4 17 4 12V6z" fill="none" stroke="currentColor" stroke-width="1.75" stroke-linejoin="round" />
+      <path d="M12 2.5 20 6v6c0 5-3.4 8-8 9.5C7.4 20 4 17 4 12V6z" fill="none" stroke="currentColor" stroke-width="1.75"
+        stroke-linejoin="round" />
       <path d="M8 12.5h8" stroke="currentColor" stroke-width="1.75" stroke-linecap="round" />
     </svg>
   );

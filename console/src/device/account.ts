@@ -67,8 +67,8 @@ export class Account {
     return this.#trust?.root.rp_id ?? location.hostname;
   }
 
-  /** Root chain and roster as the relay serves them now, verified against the pin and against what was seen; what was seen is on disk
-   * before this returns. Kept until `fresh` or `forget()`; its dates are looked at each time. */
+  /** Root chain and roster as the relay serves them now, verified against the pin and against what was seen; what was seen is
+   * on disk before this returns. Kept until `fresh` or `forget()`; its dates are looked at each time. */
   async trust(fresh = false): Promise<Trust> {
     if (this.#trust && !fresh && this.now() < this.#trust.expires) return this.#trust;
     this.#fetching ??= this.#fetch().finally(() => {
@@ -124,7 +124,8 @@ export class Account {
     const owner: Owner = { org: this.org, person: this.person, credential: this.credential };
     const find = async (kind: Wrapped["kind"], publicKey?: string): Promise<{ lock: Lock; wrapped: Wrapped } | undefined> => {
       if (!lock) throw new DeviceFault("no-prf", texts.noPrfDetail, texts.noPrfRemedy);
-      const match = (one: Wrapped) => one.credential === this.credential && one.kind === kind && (!publicKey || one.public === publicKey);
+      const match = (one: Wrapped) =>
+        one.credential === this.credential && one.kind === kind && (!publicKey || one.public === publicKey);
       const wrapped = (await this.memory.wrapped()).find(match) ?? (await this.fetchWrapped()).find(match);
       return wrapped && { lock, wrapped };
     };
@@ -186,8 +187,8 @@ export class Account {
     const own = (await this.memory.wrapped()).filter((one) => one.credential === this.credential);
     const { keys } = await this.api.get<{ keys: Wrapped[] }>("/v1/wrapped");
     for (const one of own) {
-      const there = keys.some((other) => other.credential === one.credential && other.kind === one.kind && other.public === one.public);
-      if (!there) await this.api.post("/v1/wrapped", one);
+      const same = (other: Wrapped) => other.credential === one.credential && other.kind === one.kind;
+      if (!keys.some((other) => same(other) && other.public === one.public)) await this.api.post("/v1/wrapped", one);
     }
     if (!own.some((one) => one.kind === "kem")) await this.fetchWrapped();
   }
@@ -196,7 +197,8 @@ export class Account {
 /** The signature object of an assertion by the key with these public bytes. */
 export async function signatureOf(made: Assertion, publicKey: string): Promise<Signature> {
   return {
-    alg: "webauthn-es256", key: await keyHint(unb64(publicKey)), sig: made.sig, auth_data: made.auth_data, client_data: made.client_data,
+    alg: "webauthn-es256", key: await keyHint(unb64(publicKey)),
+    sig: made.sig, auth_data: made.auth_data, client_data: made.client_data,
   };
 }
 

@@ -1,6 +1,7 @@
-// Custody of the synced tier (protocol 11): a key as PKCS#8 under AES-256-GCM, whose key is HKDF of the passkey's PRF output. The
-// additional data names organisation, person, passkey and public key, so that a relay cannot hand out one blob as another. What comes
-// out is a non-extractable CryptoKey: its bytes never enter the page (the one exception is the transfer to a further passkey).
+// Custody of the synced tier (protocol 11): a key as PKCS#8 under AES-256-GCM, whose key is HKDF of the passkey's PRF output.
+// The additional data names organisation, person, passkey and public key, so that a relay cannot hand out one blob as another.
+// What comes out is a non-extractable CryptoKey: its bytes never enter the page (the one exception is the transfer to a further
+// passkey).
 import { b64, domain, encode, unb64, type Bytes } from "../protocol/encoding";
 import { opener, pairOfScalar, type Opener } from "../protocol/hpke";
 import { softSigner, type Signer } from "../protocol/keys";
@@ -27,14 +28,17 @@ export async function lockOf(prf: Bytes, org: string): Promise<Lock> {
   const secret = await crypto.subtle.importKey("raw", prf, "HKDF", false, ["deriveKey"]);
   prf.fill(0);
   const derive = { name: "HKDF", hash: "SHA-256", salt: unb64(org), info: domain("prf-wrap") };
-  return crypto.subtle.deriveKey(derive, secret, { name: "AES-GCM", length: 256 }, false, ["wrapKey", "unwrapKey", "encrypt", "decrypt"]);
+  return crypto.subtle.deriveKey(derive, secret, { name: "AES-GCM", length: 256 }, false, ["wrapKey", "unwrapKey", "decrypt"]);
 }
 
 /** Wraps an extractable private key. */
-export async function wrap(lock: Lock, owner: Owner, kind: Wrapped["kind"], privateKey: CryptoKey, publicBytes: Uint8Array): Promise<Wrapped> {
+export async function wrap(
+  lock: Lock, owner: Owner, kind: Wrapped["kind"], privateKey: CryptoKey, publicBytes: Uint8Array,
+): Promise<Wrapped> {
   const iv = crypto.getRandomValues(new Uint8Array(NONCE));
   const name = b64(publicBytes);
-  const sealed = await crypto.subtle.wrapKey("pkcs8", privateKey, lock, { name: "AES-GCM", iv, additionalData: bound(owner, name) });
+  const params = { name: "AES-GCM", iv, additionalData: bound(owner, name) };
+  const sealed = await crypto.subtle.wrapKey("pkcs8", privateKey, lock, params);
   return { credential: owner.credential, kind, public: name, blob: b64(concat(iv, new Uint8Array(sealed))) };
 }
 
@@ -54,7 +58,8 @@ export async function unwrapClient(lock: Lock, owner: Owner, wrapped: Wrapped): 
   return softSigner("es256", { privateKey, publicKey }, publicBytes);
 }
 
-/** The 32-byte scalar of the KEM key, to seal it to a further passkey of the same person and for nothing else. The caller wipes it. */
+/** The 32-byte scalar of the KEM key, to seal it to a further passkey of the same person and for nothing else. The caller wipes
+ * it. */
 export async function unwrapScalar(lock: Lock, owner: Owner, wrapped: Wrapped): Promise<Bytes> {
   const pkcs8 = await opening(() => {
     const { iv, sealed } = parts(wrapped);
@@ -70,8 +75,8 @@ export async function unwrapScalar(lock: Lock, owner: Owner, wrapped: Wrapped): 
   return scalar;
 }
 
-/** The scalar of a P-256 PKCS#8, and the rest wiped. Engines write the public half or leave it out: the outer length is of two bytes or
- * of one. Whoever calls compares the public key. */
+/** The scalar of a P-256 PKCS#8, and the rest wiped. Engines write the public half or leave it out: the outer length is of two
+ * bytes or of one. Whoever calls compares the public key. */
 export function scalarOf(pkcs8: Bytes): Bytes {
   const at = pkcs8[1] === 0x81 ? 36 : 35;
   const scalar = pkcs8.slice(at, at + 32);
@@ -79,7 +84,9 @@ export function scalarOf(pkcs8: Bytes): Bytes {
   return scalar;
 }
 
-function unwrapKey(lock: Lock, owner: Owner, wrapped: Wrapped, algorithm: EcKeyImportParams, uses: KeyUsage[]): Promise<CryptoKey> {
+function unwrapKey(
+  lock: Lock, owner: Owner, wrapped: Wrapped, algorithm: EcKeyImportParams, uses: KeyUsage[],
+): Promise<CryptoKey> {
   return opening(() => {
     const { iv, sealed } = parts(wrapped);
     const params = { name: "AES-GCM", iv, additionalData: bound(owner, wrapped.public) };

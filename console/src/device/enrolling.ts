@@ -1,12 +1,11 @@
-// The keys of a new device, as every way to get one makes them: first start, and joining. Private halves that must outlive this page
-// leave it wrapped; the deny key stays in this browser, non-extractable.
+// The keys of a new device, as every way to get one makes them: first start, and joining. Private halves that must outlive this
+// page leave it wrapped; the deny key stays in this browser, non-extractable.
 import { encode, oid, type Bytes } from "../protocol/encoding";
 import { generatePair } from "../protocol/hpke";
 import { generateKey } from "../protocol/keys";
-import type { Key, Kem, Signature } from "../protocol/objects";
+import type { Key, Kem, Signed } from "../protocol/objects";
 import { wrap as wrapSigned } from "../protocol/signed";
 import { b64 } from "../protocol/text";
-import type { Signed } from "../protocol/objects";
 import { signatureOf } from "./account";
 import { lockOf, scalarOf, wrap, type Lock } from "./custody";
 import { DeviceFault } from "./fault";
@@ -51,21 +50,19 @@ export class DeviceKeys {
 }
 
 /** One signed object by a passkey that no roster lists yet, and the lock that came out of the same ceremony. */
-export async function signNew(passkey: Pick<NewPasskey, "credential" | "key">, org: string, name: "roster" | "enrol" | "client-cert", value: object): Promise<{
-  signed: Signed;
-  signature: Signature;
-  lock: Lock;
-}> {
+export async function signNew(
+  passkey: Pick<NewPasskey, "credential" | "key">, org: string, name: "roster" | "enrol" | "client-cert", value: object,
+): Promise<{ signed: Signed; lock: Lock }> {
   const payload = encode(value);
   const made = await assert(await oid(name, payload), { org, rpId: passkey.key.rp_id ?? "", credentials: [passkey.credential] });
   if (!made.prf) throw new DeviceFault("no-prf", texts.noPrfDetail, texts.noPrfRemedy);
   const lock = await lockOf(made.prf, org);
   const signature = await signatureOf(made, passkey.key.public);
-  return { signed: wrapSigned(name, payload, [signature]), signature, lock };
+  return { signed: wrapSigned(name, payload, [signature]), lock };
 }
 
 /** Writes down who this browser is from now on: before the relay is told, or once the roster has said so. */
-export async function keep(identity: Identity, wrapped: Wrapped[], deny?: { pair: CryptoKeyPair; public: Bytes }): Promise<Memory> {
+export async function keep(identity: Identity, wrapped: Wrapped[], deny?: Half): Promise<Memory> {
   const memory = new Memory(identity.org, identity.person, identity.device);
   await memory.addWrapped(wrapped);
   if (deny) await memory.setDenyKey({ pair: deny.pair, public: b64(deny.public) });

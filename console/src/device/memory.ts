@@ -1,6 +1,6 @@
-// What this browser must not forget, in IndexedDB: what it pinned, the newest roster, the highest version of each path, its answers,
-// and its keys in their wrapped form. A change is one strict transaction: it is on disk before whoever asked for it goes on, and two
-// tabs cannot interleave. Nothing here opens anything without the passkey (D1).
+// What this browser must not forget, in IndexedDB: what it pinned, the newest roster, the highest version of each path, its
+// answers, and its keys in their wrapped form. A change is one strict transaction: it is on disk before whoever asked for it
+// goes on, and two tabs cannot interleave. Nothing here opens anything without the passkey (D1).
 import { comparePairs, type Pair, type Roster } from "../protocol/objects";
 import { device as texts } from "../texts/device";
 import { DeviceFault } from "./fault";
@@ -33,8 +33,8 @@ function database(): Promise<IDBDatabase> {
 
 const lost = () => new DeviceFault("storage", texts.storage, texts.storageRemedy);
 
-/** One record of the browser, in one transaction: `step` sees the old value and returns the new one (undefined removes it). What it
- * throws aborts the transaction and comes out here. */
+/** One record of the browser, in one transaction: `step` sees the old value and returns the new one (undefined removes it).
+ * What it throws aborts the transaction and comes out here. */
 async function record<T>(key: string, step?: (old: T | undefined) => T | undefined): Promise<T | undefined> {
   const transaction = (await database()).transaction(STORE, step ? "readwrite" : "readonly", { durability: "strict" });
   const store = transaction.objectStore(STORE);
@@ -158,6 +158,7 @@ export class Memory {
 
   async addWrapped(found: readonly Wrapped[]): Promise<void> {
     const same = (one: Wrapped, other: Wrapped) => one.credential === other.credential && one.kind === other.kind;
-    await this.change<Wrapped[]>("wrapped", (old = []) => [...old.filter((one) => !found.some((other) => same(one, other))), ...found]);
+    const stays = (one: Wrapped) => !found.some((other) => same(one, other));
+    await this.change<Wrapped[]>("wrapped", (old = []) => [...old.filter(stays), ...found]);
   }
 }

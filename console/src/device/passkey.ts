@@ -1,6 +1,6 @@
-// Passkeys: creation and assertion. Every option is fixed here: the relying party, required user verification, the salt of the PRF
-// extension. Nothing of it comes from the relay, so that a relay cannot weaken a ceremony (A19). The PRF output of a ceremony with user
-// verification is the secret that wraps this device's keys; an authenticator without it is refused.
+// Passkeys: creation and assertion. Every option is fixed here: the relying party, required user verification, the salt of the
+// PRF extension. Nothing of it comes from the relay, so that a relay cannot weaken a ceremony (A19). The PRF output of a
+// ceremony with user verification is the secret that wraps this device's keys; an authenticator without it is refused.
 import { b64, domain, equal, sha256, unb64, utf8, type Bytes } from "../protocol/encoding";
 import type { Key } from "../protocol/objects";
 import { device as texts } from "../texts/device";
@@ -40,14 +40,14 @@ export function prfSalt(org: string): Promise<Bytes> {
   return sha256(domain("prf-input", org));
 }
 
-/** The anchor of the founder's passkey, which exists before the organisation has an id: the root lists the passkey, so the id follows
- * from it. The hash of the root key stands in for it; that key signs one root of version 1 and is then forgotten. */
+/** The anchor of the founder's passkey, which exists before the organisation has an id: the root lists the passkey, so the id
+ * follows from it. The hash of the root key stands in for it; that key signs one root of version 1 and is then forgotten. */
 export function founderAnchor(rootKey: string): Promise<Bytes> {
   return sha256(domain("meta", "founder", rootKey));
 }
 
-/** The first 32 bytes of a user handle: what a synced passkey carries to a browser that knows nothing. The organisation's id, or the
- * founder's anchor. */
+/** The first 32 bytes of a user handle: what a synced passkey carries to a browser that knows nothing. The organisation's id,
+ * or the founder's anchor. */
 export function anchorOf(handle: Uint8Array): string {
   return handle.length >= ANCHOR ? b64(handle.subarray(0, ANCHOR)) : "";
 }
@@ -59,7 +59,8 @@ export async function create(given: { org: string; rpId: string; person: string;
   const salt = await prfSalt(given.org);
   const handle = new Uint8Array(2 * ANCHOR);
   handle.set(unb64(given.org));
-  handle.set(crypto.getRandomValues(new Uint8Array(ANCHOR)), ANCHOR); // another passkey of the same person does not replace this one
+  // Random behind the anchor: another passkey of the same person does not replace this one.
+  handle.set(crypto.getRandomValues(new Uint8Array(ANCHOR)), ANCHOR);
   const made = (await ceremony(() => navigator.credentials.create({
     publicKey: {
       rp: { id: given.rpId, name: "Stillvault" },
@@ -80,22 +81,30 @@ export async function create(given: { org: string; rpId: string; person: string;
   const key: Key = {
     alg: "webauthn-es256", public: await publicKey(response), credential: b64(credential), rp_id: given.rpId, backup,
   };
-  const prf = prfOf(made) ?? (enabled(made) ? (await assert(auth.subarray(0, 32), { ...given, credentials: [b64(credential)] })).prf : undefined);
+  const prf = prfOf(made) ?? (enabled(made) ? await prfAtUse(given.org, given.rpId, b64(credential)) : undefined);
   if (!prf) throw new DeviceFault("no-prf", texts.noPrfDetail, texts.noPrfRemedy);
   return { credential: b64(credential), key, prf };
 }
 
+/** Some authenticators give the output only when a passkey is used. What is signed here is random and goes nowhere. */
+async function prfAtUse(org: string, rpId: string, credential: string): Promise<Bytes | undefined> {
+  return (await assert(crypto.getRandomValues(new Uint8Array(32)), { org, rpId, credentials: [credential] })).prf;
+}
+
 /** One ceremony with user verification over `challenge`. Without `credentials` any passkey of this relying party may answer. */
-export async function assert(challenge: Uint8Array, given: { org: string; rpId: string; credentials?: string[] }): Promise<Assertion> {
+export async function assert(
+  challenge: Uint8Array, given: { org: string; rpId: string; credentials?: string[] },
+): Promise<Assertion> {
   available();
   const salt = await prfSalt(given.org);
+  const allowed = given.credentials?.map((one) => ({ type: "public-key" as const, id: unb64(one) }));
   const made = (await ceremony(() => navigator.credentials.get({
     publicKey: {
       rpId: given.rpId,
       challenge: Uint8Array.from(challenge),
       userVerification: "required",
       timeout: PATIENCE,
-      ...(given.credentials ? { allowCredentials: given.credentials.map((one) => ({ type: "public-key" as const, id: unb64(one) })) } : {}),
+      ...(allowed ? { allowCredentials: allowed } : {}),
       extensions: { prf: { eval: { first: salt } } },
     },
   }))) as PublicKeyCredential;
@@ -161,7 +170,8 @@ function enabled(made: PublicKeyCredential): boolean {
 function prfOf(made: PublicKeyCredential): Bytes | undefined {
   const first = made.getClientExtensionResults().prf?.results?.first;
   if (!first) return undefined;
-  const bytes = ArrayBuffer.isView(first) ? new Uint8Array(first.buffer, first.byteOffset, first.byteLength) : new Uint8Array(first);
+  const view = ArrayBuffer.isView(first);
+  const bytes = view ? new Uint8Array(first.buffer, first.byteOffset, first.byteLength) : new Uint8Array(first);
   return bytes.length >= 32 ? Uint8Array.from(bytes) : undefined;
 }
 

@@ -16,7 +16,9 @@ interface ButtonProps extends Omit<JSX.IntrinsicElements["button"], "onClick"> {
 }
 
 /** A button. It stays focusable while busy or unarmed (aria-disabled), so that the keyboard never loses its place. */
-export function Button({ kind = "plain", busy, armedFrom, wide, onClick, disabled, class: extra, children, ...rest }: ButtonProps) {
+export function Button(
+  { kind = "plain", busy, armedFrom, wide, onClick, disabled, class: extra, children, ...rest }: ButtonProps,
+) {
   const unarmed = useUnarmed(armedFrom);
   const held = Boolean(busy || disabled || unarmed);
   return (

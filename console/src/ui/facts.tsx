@@ -51,7 +51,9 @@ export function TimeLeft({ from, until }: { from: number; until: number }) {
   );
 }
 
-export function Badge({ tone = "plain", children }: { tone?: "plain" | "warn" | "good" | "danger"; children: ComponentChildren }) {
+type Tone = "plain" | "warn" | "good" | "danger";
+
+export function Badge({ tone = "plain", children }: { tone?: Tone; children: ComponentChildren }) {
   return <span class={`badge ${tone}`}>{children}</span>;
 }
 
@@ -70,7 +72,8 @@ export function Digest({ text, length = 12 }: { text: string; length?: number })
   const [whole, setWhole] = useState(false);
   if (text.length <= length) return <span class="name">{text}</span>;
   return (
-    <button type="button" class="digest" aria-expanded={whole} title={whole ? ui.showShort : ui.showWhole} onClick={() => setWhole(!whole)}>
+    <button type="button" class="digest" aria-expanded={whole} title={whole ? ui.showShort : ui.showWhole}
+      onClick={() => setWhole(!whole)}>
       {whole ? text.match(/.{1,8}/g)?.map((part, at) => (
         <Fragment key={at}>
           {part}

@@ -52,9 +52,8 @@ export function Field({ label, hint, error, value, onInput, mono, ...rest }: Fie
   );
 }
 
-type AreaRest = Pick<InputRest, "name" | "placeholder" | "autocomplete" | "maxLength" | "required" | "readOnly" | "disabled" | "spellcheck"> & {
-  rows?: number;
-};
+type Shared = "name" | "placeholder" | "autocomplete" | "maxLength" | "required" | "readOnly" | "disabled" | "spellcheck";
+type AreaRest = Pick<InputRest, Shared> & { rows?: number };
 
 interface AreaProps extends Labelled, AreaRest {
   value: string;

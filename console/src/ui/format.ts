@@ -17,7 +17,9 @@ export function exact(at: number): string {
 export function relative(at: number, now: number): string {
   const by = at - now;
   if (Math.abs(by) >= 86400) return DAY.format(at * 1000);
-  for (const [unit, length] of UNITS) if (Math.abs(by) >= length) return RELATIVE.format(Math.sign(by) * Math.round(Math.abs(by) / length), unit);
+  for (const [unit, length] of UNITS) {
+    if (Math.abs(by) >= length) return RELATIVE.format(Math.sign(by) * Math.round(Math.abs(by) / length), unit);
+  }
   return RELATIVE.format(Math.abs(by) < 10 ? 0 : Math.trunc(by), "second");
 }
 

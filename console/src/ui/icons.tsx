@@ -1,4 +1,5 @@
-// The icons of the navigation: 20 by 20, one stroke, drawn for this console. Each stands beside a word and says nothing by itself.
+// The icons of the navigation: 20 by 20, one stroke, drawn for this console. Each stands beside a word and says nothing by
+// itself.
 const PATHS = {
   pending: "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14Zm0 3v4l3 2",
   secrets: "M5 9h10v8H5zM7 9V6a3 3 0 0 1 6 0v3",
@@ -15,7 +16,8 @@ export type IconName = keyof typeof PATHS;
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg class="icon" viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
-      <path d={PATHS[name]} fill="none" stroke="currentColor" stroke-width={name === "more" ? 2.5 : 1.5} stroke-linecap="round" stroke-linejoin="round" />
+      <path d={PATHS[name]} fill="none" stroke="currentColor" stroke-width={name === "more" ? 2.5 : 1.5} stroke-linecap="round"
+        stroke-linejoin="round" />
     </svg>
   );
 }

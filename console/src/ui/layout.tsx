@@ -25,7 +25,11 @@ export function Page({ title, actions, lead, children }: {
 }
 
 /** A titled part of a screen. */
-export function Section({ title, actions, children }: { title: string; actions?: ComponentChildren; children: ComponentChildren }) {
+export function Section({ title, actions, children }: {
+  title: string;
+  actions?: ComponentChildren;
+  children: ComponentChildren;
+}) {
   return (
     <section class="section">
       <header>

@@ -47,7 +47,8 @@ export function Problem({ error, title }: { error: unknown; title: string }) {
   if (error === undefined || error === null) return null;
   const { code, detail, message, remedy } = error as Described;
   return (
-    <Notice kind="danger" title={title} text={detail || message || String(error)} code={typeof code === "string" ? code : undefined}>
+    <Notice kind="danger" title={title} text={detail || message || String(error)}
+      code={typeof code === "string" ? code : undefined}>
       {remedy ? <p>{remedy}</p> : null}
     </Notice>
   );

@@ -1,6 +1,6 @@
-// First start: the same organisation as `stillvault org create`, with a passkey where that has a key file. In two halves with the paper
-// between them: `prepare` makes the passkey, the root key and the kit; `found` signs and asks the relay. The root key signs one root and is
-// then in the kit alone.
+// First start: the same organisation as `stillvault org create`, with a passkey where that has a key file. In two halves with
+// the paper between them: `prepare` makes the passkey, the root key and the kit; `found` signs and asks the relay. The root key
+// signs one root and is then in the kit alone.
 import { Api, ApiError } from "../api";
 import type { Environment } from "../app/session";
 import { DeviceKeys, keep, rawPrivate, signNew } from "../device/enrolling";
@@ -69,28 +69,32 @@ export async function prepare(token: string, names: Names): Promise<{ draft: Dra
   }
   const rootKey = await generateKey("ed25519", true);
   const anchor = b64(await founderAnchor(b64(rootKey.public)));
-  const { credential, key, prf } = await create({ org: anchor, rpId: location.hostname, person: names.person, label: names.label });
+  const { name, person, label } = names;
+  const { credential, key, prf } = await create({ org: anchor, rpId: location.hostname, person, label });
   prf.fill(0); // it proved that there is one; the keys are wrapped under that of the organisation's salt, in the first signature
   const now = Math.floor(Date.now() / 1000);
   const signer = softSigner("ed25519", rootKey.pair, rootKey.public);
   const root = await sign("root", {
-    name: names.name, version: 1, root: { keys: [signer.key], threshold: 1 }, admin: { keys: [key], threshold: 1 },
-    log: { origin: log.origin, public: log.public }, rp_id: location.hostname, origins: [location.origin], issued: now, expires: now + ROOT_LIFE,
+    name, version: 1, root: { keys: [signer.key], threshold: 1 }, admin: { keys: [key], threshold: 1 },
+    log: { origin: log.origin, public: log.public }, rp_id: location.hostname, origins: [location.origin],
+    issued: now, expires: now + ROOT_LIFE,
   }, signer);
   const org = b64(await oidOf(root));
   const spare = names.recovery ? await recoveryKeys() : undefined;
   const seed = await rawPrivate(rootKey.pair.privateKey);
   const kit: Kit = {
-    org_id: org, name: names.name, relay: location.origin, fingerprint: await fingerprint(), root_key: b64(seed),
+    org_id: org, name, relay: location.origin, fingerprint: await fingerprint(), root_key: b64(seed),
     ...(spare ? { recovery_threshold: RECOVERY_THRESHOLD, recovery_keys: spare.secrets } : {}),
   };
   seed.fill(0);
-  const draft: Draft = { org, name: names.name, person: names.person, label: names.label, root, passkey: { credential, key }, made: now,
-    ...(spare ? { recovery: spare.recovery } : {}) };
+  const draft: Draft = {
+    org, name, person, label, root, passkey: { credential, key }, made: now, ...(spare ? { recovery: spare.recovery } : {}),
+  };
   return { draft, kit };
 }
 
-/** Signs roster and certificate (a ceremony each) and creates the organisation at the relay. May be called again after a failure. */
+/** Signs roster and certificate (a ceremony each) and creates the organisation at the relay. May be called again after a
+ * failure. */
 export async function found(draft: Draft, token: string): Promise<void> {
   draft.signed ??= await signAll(draft);
   const { roster, cert, device } = draft.signed;
@@ -114,18 +118,21 @@ async function signAll(draft: Draft): Promise<NonNullable<Draft["signed"]>> {
   const { org, person, label, passkey } = draft;
   const keys = await DeviceKeys.generate();
   const empty: Roster = {
-    org, root: org, version: 1, issued: now, expires: now + ROSTER_LIFE, people: [], policies: [], floors: [], revoked: [], holds: [],
+    org, root: org, version: 1, issued: now, expires: now + ROSTER_LIFE,
+    people: [], policies: [], floors: [], revoked: [], holds: [],
   };
   const device = deviceId(empty, person, label);
   const value: Roster = {
     ...empty,
-    people: [{ id: person, name: person, roles: [...ROLES], devices: [
-      { id: device, name: label, tier: "synced", kem: keys.kem, auth: [passkey.key], deny: keys.deny, added: now, expires: now + DEVICE_LIFE },
-    ] }],
+    people: [{ id: person, name: person, roles: [...ROLES], devices: [{
+      id: device, name: label, tier: "synced", kem: keys.kem, auth: [passkey.key], deny: keys.deny,
+      added: now, expires: now + DEVICE_LIFE,
+    }] }],
   };
   const { signed: roster, lock } = await signNew(passkey, org, "roster", value);
   const terms: ClientCert = {
-    org, subject: `person/${person}`, host: device, key: keys.client, scopes: ["**"], grade: "user", issued: now, expires: now + CERT_LIFE,
+    org, subject: `person/${person}`, host: device, key: keys.client, scopes: ["**"], grade: "user",
+    issued: now, expires: now + CERT_LIFE,
   };
   const { signed: cert } = await signNew(passkey, org, "client-cert", terms);
   // As every reader will, before anybody is told.
@@ -133,7 +140,8 @@ async function signAll(draft: Draft): Promise<NonNullable<Draft["signed"]>> {
   await trust.verifyCert(cert, now);
   // The keys are on disk before the relay hears of them: a lost answer never costs a key.
   const wrapped = await keys.wrapped(lock, { org, person, credential: passkey.credential });
-  const memory = await keep({ org, person, device, credential: passkey.credential, public: passkey.key.public }, wrapped, keys.denyHalf);
+  const { credential, key } = passkey;
+  const memory = await keep({ org, person, device, credential, public: key.public }, wrapped, keys.denyHalf);
   const own = [terms.subject, b64(await oidOf(cert)), terms.expires, terms.host];
   await memory.change("issued", () => [own]);
   return { roster, cert, device };

@@ -1,5 +1,5 @@
-// Joining in the browser: the new person's half of protocol 11. Nothing is sent before the person asks for it (C18), and nothing counts as
-// joined before the roster that names this passkey has verified against the pin out of the link.
+// Joining in the browser: the new person's half of protocol 11. Nothing is sent before the person asks for it (C18), and
+// nothing counts as joined before the roster that names this passkey has verified against the pin out of the link.
 import { Api, ApiError } from "../api";
 import { DeviceKeys, keep, signNew } from "../device/enrolling";
 import { wrap, type Lock } from "../device/custody";
@@ -53,7 +53,9 @@ export async function openInvite(fragment: string): Promise<Opened> {
   } catch {
     throw new DeviceFault("join-url", texts.noLink, texts.noLinkText);
   }
-  if (invitation.relay !== location.origin) throw new DeviceFault("relay", texts.otherRelay(invitation.relay), texts.otherRelayText);
+  if (invitation.relay !== location.origin) {
+    throw new DeviceFault("relay", texts.otherRelay(invitation.relay), texts.otherRelayText);
+  }
   const pin = unb64(invitation.org);
   const { invite, bearer } = await inviteTerms(pin, unb64(invitation.nonce));
   const api = new Api({ bearer });
@@ -118,7 +120,8 @@ export class Joining {
     this.#stop.abort();
   }
 
-  /** Waits until the administrator has confirmed; answers the proof, takes a key that is handed over. `told` hears how far it is. */
+  /** Waits until the administrator has confirmed; answers the proof, takes a key that is handed over. `told` hears how far it
+   * is. */
   async finish(told: (step: "proved" | "transferred") => void): Promise<Joined> {
     let proved = false;
     let handed: { scalar: Bytes; public: string } | undefined;
@@ -175,12 +178,13 @@ export class Joining {
     const given = state.trust ?? (await this.#api.get<{ roots: unknown[]; roster: unknown }>("/v1/trust"));
     const before = this.opened.trust;
     const trust = await Trust.verify(unb64(org), given.roots, given.roster, now(), { roster: before.pair, oid: before.oid });
-    const own = (device: Device) => device.auth.some((key) => key.public === this.passkey.key.public && key.credential === this.passkey.credential);
+    const { credential, key: passkey } = this.passkey;
+    const own = (device: Device) => device.auth.some((key) => key.public === passkey.public && key.credential === credential);
     for (const person of trust.roster.people) {
       const device = person.devices.find(own);
       if (!device) continue;
-      const owner = { org, person: person.id, credential: this.passkey.credential };
-      const identity: Identity = { ...owner, device: device.id, public: this.passkey.key.public };
+      const owner = { org, person: person.id, credential };
+      const identity: Identity = { ...owner, device: device.id, public: passkey.public };
       if (device.kem.public === this.keys.kem.public) {
         await keep(identity, await this.keys.wrapped(this.lock, owner), this.keys.denyHalf);
       } else {

@@ -1,5 +1,6 @@
-// Signing in with a passkey, also in a browser that knows nothing. The relay's word is taken for one thing, where to begin; at the end the
-// verified roster must list this passkey for this person, and the assertion that was just made must verify under that entry.
+// Signing in with a passkey, also in a browser that knows nothing. The relay's word is taken for one thing, where to begin; at
+// the end the verified roster must list this passkey for this person, and the assertion that was just made must verify under
+// that entry.
 import { ApiError } from "../api";
 import { relay, session, signedIn, environment, account as current, type Environment } from "../app/session";
 import { Account, signatureOf } from "../device/account";
@@ -29,13 +30,14 @@ export async function signInHere(known: Identity | undefined = current.peek()?.i
   const made = await assert(await oid("login", payload), {
     org, rpId: location.hostname, ...(known ? { credentials: [known.credential] } : {}),
   });
-  // 3. A passkey says of which organisation it is: a relay cannot lead us into another one. The founder's says it by the root key, which
-  // step 4 compares.
+  // 3. A passkey says of which organisation it is: a relay cannot lead us into another one. The founder's says it by the root
+  // key, which step 4 compares.
   const anchor = pinned ? "" : anchorOf(made.userHandle);
   const identity = await identify(org, made);
   const signature = await signatureOf(made, identity.public);
   await relay.post("/v1/login", {
-    login: wrap("login", payload, [signature]), person: identity.person, device: identity.device, cookie: true, label: deviceLabel(),
+    login: wrap("login", payload, [signature]), person: identity.person, device: identity.device,
+    cookie: true, label: deviceLabel(),
   });
   try {
     // 4. From here on only the roster counts, verified from the pin.
@@ -48,7 +50,8 @@ export async function signInHere(known: Identity | undefined = current.peek()?.i
     if (key.public !== identity.public || key.rp_id !== location.hostname) {
       throw new DeviceFault("device", texts.mismatch, texts.mismatchRemedy);
     }
-    // 5. The assertion of this very sign-in, as everybody else would verify it: user verification, origin, and the backup flag (D6).
+    // 5. The assertion of this very sign-in, as everybody else would verify it: user verification, origin, and the backup flag
+    // (D6).
     await verifySignature(key, "login", payload, signature, trust.origins);
     await rememberIdentity(identity);
     await signedIn(account);
@@ -60,7 +63,8 @@ export async function signInHere(known: Identity | undefined = current.peek()?.i
   }
 }
 
-/** Whether the first root is signed by the one key that this anchor is the hash of. That key signed one root, so the pin follows. */
+/** Whether the first root is signed by the one key that this anchor is the hash of. That key signed one root, so the pin
+ * follows. */
 async function isFounders(anchor: string, trust: Trust): Promise<boolean> {
   const { root } = peek("root", trust.roots[0]); // verified: its oid is the pin, its signatures are good
   const only = root.keys[0];
@@ -72,8 +76,9 @@ async function identify(org: string, made: Assertion): Promise<Identity> {
   const kept = (await identities()).find((one) => one.credential === made.credential && one.org === org);
   if (kept) return kept;
   try {
-    const found = await relay.post<{ person: string; device: string; public: string }>("/v1/login/credential", { credential: made.credential });
-    return { org, person: found.person, device: found.device, credential: made.credential, public: found.public };
+    const { credential } = made;
+    const found = await relay.post<Omit<Identity, "org" | "credential">>("/v1/login/credential", { credential });
+    return { org, person: found.person, device: found.device, credential, public: found.public };
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) {
       throw new DeviceFault("device", deviceTexts.notRostered, deviceTexts.notRosteredRemedy);

@@ -29,7 +29,8 @@ export default function Screen() {
         {!opened && !error ? <Skeleton /> : null}
         {opened && !joining ? <Terms opened={opened} onJoining={setJoining} /> : null}
         {opened && joining && !joined ? (
-          <Words joining={joining} transfer={Boolean(opened.terms.device)} onJoined={setJoined} onError={setError} failed={Boolean(error)} />
+          <Words joining={joining} transfer={Boolean(opened.terms.device)} failed={Boolean(error)}
+            onJoined={setJoined} onError={setError} />
         ) : null}
         {joined ? <Done joined={joined} /> : null}
       </Page>
@@ -71,7 +72,8 @@ function Terms({ opened, onJoining }: { opened: Opened; onJoining: (joining: Joi
             <Time at={terms.expires} />
           </Fact>
         </Facts>
-        <Field label={texts.label} hint={texts.labelHint} value={label} onInput={setLabel} maxLength={64} error={good ? undefined : texts.labelBad} />
+        <Field label={texts.label} hint={texts.labelHint} value={label} onInput={setLabel} maxLength={64}
+          error={good ? undefined : texts.labelBad} />
         <p class="small">{texts.uv}</p>
         <Problem title={texts.failed} error={error} />
         <Button type="submit" kind="accent" wide busy={busy}>
@@ -130,7 +132,8 @@ function Done({ joined }: { joined: Joined }) {
   };
   return (
     <Card>
-      <Notice kind="good" title={texts.done(joined.trust.root.name)} text={texts.doneText(joined.person.id, roles(joined.person.roles))} />
+      <Notice kind="good" title={texts.done(joined.trust.root.name)}
+        text={texts.doneText(joined.person.id, roles(joined.person.roles))} />
       <div>
         {joined.person.roles.map((one) => (
           <Badge key={one}>{texts.roleNames[one] ?? one}</Badge>

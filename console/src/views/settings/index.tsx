@@ -43,6 +43,7 @@ function ThisPasskey() {
     const read = async () => {
       const { device, key } = await standing.listed();
       const deny = await standing.memory.denyKey();
+      await standing.shareWrapped().catch(() => {}); // offline: what is here counts
       const kept = (await standing.memory.wrapped()).filter((one) => one.credential === standing.credential).length;
       const persisted = (await navigator.storage?.persisted?.()) ?? false;
       setOwn({ device, key, deny: deny !== undefined && deny.public === device.deny?.public, kept, persisted });

@@ -49,7 +49,8 @@ export function Sessions() {
       {lines ? (
         <List label={texts.sessions}>
           {lines.map((one) => (
-            <Row key={one.id} title={<>{one.label || texts.unnamed} {one.current ? <Badge tone="good">{texts.current}</Badge> : null}</>}
+            <Row key={one.id}
+              title={<>{one.label || texts.unnamed} {one.current ? <Badge tone="good">{texts.current}</Badge> : null}</>}
               detail={<>{texts.seen} <Time at={one.last_seen} /></>}
               meta={<>{texts.until} <Time at={one.expires} /></>}
               end={

@@ -43,8 +43,15 @@ export default function Screen() {
     <Frame step={step}>
       {step === "checks" ? <Checks token={token} standing={standing} onDone={() => setStep("names")} /> : null}
       {step === "names" ? <Names token={token} onDone={(found) => { setMade(found); setStep("kit"); }} /> : null}
-      {step === "kit" && made ? <KitStep kit={made.kit} made={made.draft.made} onDone={() => { setMade({ ...made, kit: forgotten(made.kit) }); setStep("sign"); }} /> : null}
-      {step === "sign" && made ? <Sign draft={made.draft} token={token} onToken={setToken} onDone={() => setStep("done")} /> : null}
+      {step === "kit" && made ? (
+        <KitStep kit={made.kit} made={made.draft.made} onDone={() => {
+          setMade({ ...made, kit: forgotten(made.kit) });
+          setStep("sign");
+        }} />
+      ) : null}
+      {step === "sign" && made ? (
+        <Sign draft={made.draft} token={token} onToken={setToken} onDone={() => setStep("done")} />
+      ) : null}
       {step === "done" && made ? <Done draft={made.draft} /> : null}
     </Frame>
   );
@@ -96,7 +103,12 @@ function Exists() {
   );
 }
 
-function Sign({ draft, token, onToken, onDone }: { draft: Draft; token: string; onToken: (token: string) => void; onDone: () => void }) {
+function Sign({ draft, token, onToken, onDone }: {
+  draft: Draft;
+  token: string;
+  onToken: (token: string) => void;
+  onDone: () => void;
+}) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const [again, setAgain] = useState("");

@@ -40,8 +40,8 @@ export function Names({ token, onDone }: { token: string; onDone: (made: { draft
       <form class="form" onSubmit={(event) => { event.preventDefault(); void go(); }}>
         <Field label={texts.organisation} hint={texts.organisationHint} value={name} onInput={setName} maxLength={64}
           error={tried && !good.name ? texts.organisationBad : undefined} />
-        <Field label={texts.person} hint={texts.personHint} value={person} onInput={setPerson} maxLength={64} autocapitalize="none" mono
-          error={(tried || person) && !good.person ? texts.personBad : undefined} />
+        <Field label={texts.person} hint={texts.personHint} value={person} onInput={setPerson} maxLength={64}
+          autocapitalize="none" mono error={(tried || person) && !good.person ? texts.personBad : undefined} />
         <Field label={texts.label} hint={texts.labelHint} value={label} onInput={setLabel} maxLength={64}
           error={tried && !good.label ? texts.labelBad : undefined} />
         <Check label={texts.recovery} hint={texts.recoveryHint} checked={recovery} onInput={setRecovery} />

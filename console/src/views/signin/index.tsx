@@ -13,7 +13,8 @@ export default function Screen() {
   const [before, setBefore] = useState("");
   const known = environment.value;
   useEffect(() => {
-    void import("../../device/memory").then(({ identities }) => identities()).then((found) => setBefore(found[0]?.person ?? ""), () => {});
+    const kept = import("../../device/memory").then(({ identities }) => identities());
+    kept.then((found) => setBefore(found[0]?.person ?? ""), () => {});
     void import("../../work/signing-in"); // fetched before the button is pressed: a passkey prompt must follow the press at once
   }, []);
   useEffect(() => {
