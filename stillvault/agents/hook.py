@@ -112,7 +112,8 @@ def _verb(one: Command) -> str:
 
 
 def _reads(one: Command) -> bool:
-    return _verb(one) == "read" and "--help" not in one.words
+    """Whether a command writes a value to its standard output. `--detach` prints a handle, `--state` how it stands."""
+    return _verb(one) in ("read", "wait", "credential") and not {"--help", "-h", "--detach", "--state"} & set(one.words)
 
 
 def _to_file(words: list[str]) -> bool:

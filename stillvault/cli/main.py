@@ -32,6 +32,7 @@ VERBS = {
     "secrets": ("sealing", "secrets", "List names and versions; never values."),
     "reseal": ("sealing", "reseal", "Seal again for the devices of the present roster."),
     "scan": ("scanning", "scan", "Find plaintext credentials in files, and seal them."),
+    "skill": ("skills", "skill", "Install the skill that teaches agents; compare and remove it."),
     "hook": ("hooking", "hook", "Answer an agent's hook: block what prints secrets."),
     "inbox": ("approving", "inbox", "Cards that wait for you."),
     "approve": ("approving", "approve", "Approve a card."),

@@ -34,8 +34,10 @@ BLOCKED = [
     "cat .env &", "cat <<EOF > x\nhello\nEOF\ncat .env", "base64 .env",
 ]
 FREE = [
-    "", "ls -la", "stillvault run --env PGPASSWORD=sv://prod/db --reason 'migrate' -- psql -c 'select 1'",
-    "stillvault whoami", "stillvault read sv://a --out-file key.pem", "stillvault read sv://a > key.pem",
+    "", "stillvault read --detach sv://a", "stillvault wait h-x --state", "stillvault wait h-x --out-file key.pem", "ls -la",
+    "stillvault run --detach --env A=sv://a -- make", "stillvault run --handle h-x --env A=sv://a -- make",
+    "stillvault run --env PGPASSWORD=sv://prod/db --reason 'migrate' -- psql -c 'select 1'", "stillvault whoami",
+    "stillvault read sv://a --out-file key.pem", "stillvault read sv://a > key.pem",
     "stillvault read sv://a | docker login --password-stdin", "stillvault read --help", "stillvault run -- sh -c 'make test'",
     "stillvault secrets", "stillvault help read", "curl -H \"Authorization: $(stillvault read sv://a)\" https://x",
     "X=$(stillvault read sv://a)", "env -i make", "env FOO=bar make test", "/usr/bin/env python3 x.py", "export FOO=bar",
