@@ -118,3 +118,20 @@ def test_an_agent_is_invited_with_its_host_and_refused_without(town: tuple[Conso
     alice.axe()
     page.get_by_role("button", name="Cancel this invite").click()
     expect(page.get_by_text("The invite is cancelled")).to_be_visible()
+
+
+@pytest.mark.parametrize(("path", "call", "title"), [
+    ("/clients", "/v1/clients", "Clients could not be loaded"), ("/people", "/v1/clients", "People could not be loaded"),
+    ("/policies", "/v1/secrets?*", "Policies could not be loaded"),
+])
+def test_what_cannot_be_loaded_says_so_and_is_tried_again(town: tuple[Console, Tab], path: str, call: str, title: str) -> None:
+    _, alice = town
+    pattern = f"**{call}"
+    alice.context.route(pattern, lambda route: route.abort())
+    page = alice.open(path)
+    expect(page.get_by_role("alert")).to_contain_text(title)
+    expect(page.get_by_role("alert")).to_contain_text("unreachable")
+    alice.axe()
+    alice.context.unroute(pattern)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_have_count(0)

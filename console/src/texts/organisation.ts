@@ -99,3 +99,5 @@ export const resealing = {
   restText: "Go on asks for these anew. The others stay as they are.",
   notSealer: "Sealing again takes the role sealer. Ask an administrator for it, or let a sealer do this.",
 } as const;
+
+export const loading = { again: "Try again" } as const;

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import type { Trust } from "../../protocol/trust";
-import { clientText as texts, gradeText, stateText } from "../../texts/clients";
+import { clientsText, clientText as texts, gradeText, stateText } from "../../texts/clients";
 import {
   Badge,
   Button,
@@ -23,6 +23,7 @@ import {
 import { hold, lift, revoke, type Client } from "../../work/clients";
 import { overlapping } from "../../work/policies";
 import { useClients } from "./list";
+import { LoadFailed } from "../organisation/load-failed";
 
 /** One client: its certificate in words, and holding, lifting, revoking it. */
 export function ClientDetail({ account, subject }: { account: Account; subject: string }) {
@@ -45,7 +46,7 @@ export function ClientDetail({ account, subject }: { account: Account; subject: 
   };
   return (
     <Page title={subject} actions={back}>
-      <Problem title={texts.failed} error={found.error} />
+      <LoadFailed title={clientsText.loadFailed} of={found} />
       {said ? (
         <div role="status">
           <Notice kind="good" title={said} />

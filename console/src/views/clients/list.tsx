@@ -3,11 +3,12 @@ import { subscribe } from "../../app/session";
 import type { Account } from "../../device/account";
 import { clientsText as texts, clientText, stateText } from "../../texts/clients";
 import { signing } from "../../texts/organisation";
-import { Badge, ButtonLink, Empty, List, More, Name, Page, Problem, Row, Section, Skeleton, Time } from "../../ui";
+import { Badge, ButtonLink, Empty, List, More, Name, Page, Row, Section, Skeleton, Time } from "../../ui";
 import { clientsOf, holdsInForce, type Client } from "../../work/clients";
 import { isAdmin } from "../../work/publish";
 import { useLoad } from "../loading";
 import { OpenInvites } from "../organisation/open-invites";
+import { LoadFailed } from "../organisation/load-failed";
 
 export function useClients(account: Account) {
   const found = useLoad(async () => {
@@ -50,7 +51,7 @@ export function ClientList({ account }: { account: Account }) {
         ) : undefined
       }
     >
-      <Problem title={texts.loadFailed} error={found.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
       {data ? (
         <>
           {data.admin ? <OpenInvites account={account} kind="client" at="/clients" /> : null}

@@ -23,6 +23,7 @@ import { Qr } from "../../ui/qr";
 import { confirm, type Confirmed } from "../../work/inviting";
 import { cancelInvite, granted, invitesOf, INVITE_LIFE, typedWords, type Granted } from "../../work/invites";
 import { useLoad } from "../loading";
+import { LoadFailed } from "./load-failed";
 
 const LOOK = 3000; // milliseconds between looks, where an event was missed
 const WORDS = 5;
@@ -53,7 +54,7 @@ export function InvitePanel({ account, invite, back }: { account: Account; invit
   if (!given) {
     return (
       <Page title={texts.waiting} actions={<ButtonLink href={back}>{texts.back}</ButtonLink>}>
-        <Problem title={texts.loadFailed} error={found.error} />
+        <LoadFailed title={texts.loadFailed} of={found} />
         {found.data ? <Empty title={texts.gone}>{texts.goneText}</Empty> : <Skeleton lines={5} />}
       </Page>
     );
@@ -61,7 +62,7 @@ export function InvitePanel({ account, invite, back }: { account: Account; invit
   const over = cancelled || ["cancelled", "expired", "confirmed"].includes(state);
   return (
     <Page title={titleOf(given)} actions={<ButtonLink href={back}>{texts.back}</ButtonLink>}>
-      <Problem title={texts.loadFailed} error={found.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
       {over ? <Notice kind="warn" title={cancelled ? texts.cancelled : (texts.states[state] ?? state)} /> : null}
       {over || state !== "open" ? null : <Link given={given} />}
       {over ? null : (

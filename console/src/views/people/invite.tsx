@@ -8,6 +8,7 @@ import { invite } from "../../work/invites";
 import { isAdmin } from "../../work/publish";
 import { useLoad } from "../loading";
 import { RoleChecks } from "./roles";
+import { LoadFailed } from "../organisation/load-failed";
 
 /** A link for a person, for a further device of theirs (`person`), or for a second passkey of a synced key (`device`). */
 export function InvitePerson({ account, person, device }: { account: Account; person: string; device: string }) {
@@ -40,7 +41,7 @@ export function InvitePerson({ account, person, device }: { account: Account; pe
       lead={device ? texts.passkeyText : texts.lead}
       actions={<ButtonLink href={back}>{personText.back}</ButtonLink>}
     >
-      <Problem title={personText.loadFailed} error={found.error} />
+      <LoadFailed title={personText.loadFailed} of={found} />
       {found.data && !isAdmin(account, found.data) ? <Notice title={signing.notAdmin} /> : null}
       {found.data && isAdmin(account, found.data) ? (
         <form

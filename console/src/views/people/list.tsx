@@ -33,6 +33,7 @@ import { isAlive } from "../../work/roster";
 import type { ClientCert } from "../../protocol/objects";
 import { useLoad } from "../loading";
 import { OpenInvites } from "../organisation/open-invites";
+import { LoadFailed } from "../organisation/load-failed";
 
 export function PeopleList({ account }: { account: Account }) {
   const found = useLoad(async () => {
@@ -57,7 +58,7 @@ export function PeopleList({ account }: { account: Account }) {
   ) : undefined;
   return (
     <Page title={texts.title} lead={data && !admin ? texts.notAdmin : texts.lead} actions={invite}>
-      <Problem title={texts.loadFailed} error={found.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
       {data ? (
         <>
           {data.removal ? <Unfinished removal={data.removal} /> : null}

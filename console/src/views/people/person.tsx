@@ -4,10 +4,11 @@ import type { Account } from "../../device/account";
 import type { Device, Key, Person } from "../../protocol/objects";
 import type { Trust } from "../../protocol/trust";
 import { peopleText, personText as texts, tierText } from "../../texts/people";
-import { Badge, ButtonLink, Card, Digest, Empty, Fact, Facts, Name, Page, Problem, Section, Skeleton, Time } from "../../ui";
+import { Badge, ButtonLink, Card, Digest, Empty, Fact, Facts, Name, Page, Section, Skeleton, Time } from "../../ui";
 import { isAdmin, ownKey } from "../../work/publish";
 import { isAlive } from "../../work/roster";
 import { useLoad } from "../loading";
+import { LoadFailed } from "../organisation/load-failed";
 
 export function PersonDetail({ account, person }: { account: Account; person: string }) {
   const found = useLoad(() => account.trust(), [account, person]);
@@ -32,7 +33,7 @@ export function PersonDetail({ account, person }: { account: Account; person: st
   }
   return (
     <Page title={one?.name ?? person} actions={back}>
-      <Problem title={texts.loadFailed} error={found.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
       {trust && one ? <Standing account={account} trust={trust} person={one} /> : found.error ? null : <Skeleton lines={6} />}
     </Page>
   );

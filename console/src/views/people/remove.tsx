@@ -6,6 +6,7 @@ import { begin, finish, leftOf, planned, resealOf, unfinished, type Done, type R
 import type { Going, Plan } from "../../work/removal-plan";
 import { useLoad } from "../loading";
 import { ResealRun } from "../organisation/resealing";
+import { LoadFailed } from "../organisation/load-failed";
 
 /** Removing a person, a device or a passkey: the plan, the run, and what is left to do elsewhere. */
 export function Remove({ account, going }: { account: Account; going: Going }) {
@@ -26,7 +27,7 @@ export function Remove({ account, going }: { account: Account; going: Going }) {
   );
   return (
     <Page title={title} lead={going.passkey ? texts.leadPasskey : texts.lead} actions={back}>
-      <Problem title={texts.planFailed} error={found.error} />
+      <LoadFailed title={texts.planFailed} of={found} />
       {done ? (
         <Rotation done={done} />
       ) : running ? (

@@ -3,12 +3,13 @@ import { navigate } from "../../app/router";
 import type { Account } from "../../device/account";
 import { peopleText, personText as texts, roleText } from "../../texts/people";
 import { rules } from "../../texts/rules";
-import { announce, ButtonLink, Check, Page, Problem, Skeleton } from "../../ui";
+import { announce, ButtonLink, Check, Page, Skeleton } from "../../ui";
 import { ROLES, withRoles } from "../../work/roster";
 import { findSeals } from "../../work/seals";
 import { Stopped } from "../../work/stopped";
 import { useLoad } from "../loading";
 import { Signing } from "../organisation/signing";
+import { LoadFailed } from "../organisation/load-failed";
 
 /** All roles that a person is to have, and what signing them changes. */
 export function Roles({ account, person }: { account: Account; person: string }) {
@@ -26,7 +27,7 @@ export function Roles({ account, person }: { account: Account; person: string })
   };
   return (
     <Page title={texts.rolesTitle(person)} actions={<ButtonLink href={`/people/${person}`}>{person}</ButtonLink>}>
-      <Problem title={texts.loadFailed} error={found.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
       {trust ? (
         <>
           <RoleChecks roles={roles} onInput={setChosen} />

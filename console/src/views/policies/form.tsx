@@ -3,7 +3,7 @@ import type { Account } from "../../device/account";
 import type { Policy, Recovery } from "../../protocol/objects";
 import type { Trust } from "../../protocol/trust";
 import { policyText as texts } from "../../texts/policies";
-import { ButtonLink, Empty, Notice, Page, Problem, Skeleton } from "../../ui";
+import { ButtonLink, Empty, Notice, Page, Skeleton } from "../../ui";
 import { effectOf } from "../../work/policies";
 import { isAdmin } from "../../work/publish";
 import { freshRule, recoveryOf, withPolicy, type Edit, type Rule } from "../../work/roster";
@@ -13,6 +13,7 @@ import { Signing } from "../organisation/signing";
 import { signing } from "../../texts/organisation";
 import { Effects, Warnings } from "./effects";
 import { Terms } from "./terms";
+import { LoadFailed } from "../organisation/load-failed";
 
 /** One policy, as it stands or new: what it says, what it would change, and the signature. */
 export function PolicyForm({ account, id }: { account: Account; id: string }) {
@@ -33,7 +34,7 @@ export function PolicyForm({ account, id }: { account: Account; id: string }) {
     );
   return (
     <Page title={title} actions={back}>
-      <Problem title={texts.loadFailed} error={found.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
       {done ? (
         <div role="status">
           <Notice kind="good" title={texts.done(done)} text={texts.doneText}>
@@ -94,7 +95,7 @@ function Form({
         <Terms rule={rule} trust={trust} fixed={standing !== undefined} disabled={!admin} onInput={change} />
         <div class="stack policy-effect">
           <Warnings rule={rule} recovery={recovery ?? standing?.recovery} />
-          <Problem title={texts.sealsFailed} error={seals.error} />
+          <LoadFailed title={texts.sealsFailed} of={seals} />
           {admin && touched && complete ? (
             <Signing key={JSON.stringify(rule)} account={account} trust={trust} edit={edit} onDone={() => onDone(rule.id)}>
               <Effects

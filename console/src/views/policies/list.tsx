@@ -4,10 +4,11 @@ import type { Account } from "../../device/account";
 import type { Policy } from "../../protocol/objects";
 import { signing } from "../../texts/organisation";
 import { policiesText as texts } from "../../texts/policies";
-import { Badge, ButtonLink, Empty, List, Name, Notice, Page, Problem, Row, Skeleton } from "../../ui";
+import { Badge, ButtonLink, Empty, List, Name, Notice, Page, Row, Skeleton } from "../../ui";
 import { isAdmin } from "../../work/publish";
 import { findSeals, stale } from "../../work/seals";
 import { useLoad } from "../loading";
+import { LoadFailed } from "../organisation/load-failed";
 
 export function PolicyList({ account }: { account: Account }) {
   const found = useLoad(() => account.trust(), [account]);
@@ -34,7 +35,8 @@ export function PolicyList({ account }: { account: Account }) {
   ) : undefined;
   return (
     <Page title={texts.title} lead={trust && !admin ? signing.notAdmin : texts.lead} actions={make}>
-      <Problem title={texts.loadFailed} error={found.error ?? seals.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
+      <LoadFailed title={texts.loadFailed} of={seals} />
       {seals.data?.length ? (
         <Notice kind="warn" title={texts.staleTitle(seals.data.length)} text={texts.staleText}>
           <div class="actions">

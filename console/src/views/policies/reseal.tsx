@@ -3,11 +3,12 @@ import { who } from "../../app/session";
 import type { Account } from "../../device/account";
 import { resealing as texts } from "../../texts/organisation";
 import { policyText } from "../../texts/policies";
-import { ButtonLink, Empty, List, Name, Notice, Page, Problem, Row, Skeleton } from "../../ui";
+import { ButtonLink, Empty, List, Name, Notice, Page, Row, Skeleton } from "../../ui";
 import { Resealing } from "../../work/resealing";
 import { findSeals, stale } from "../../work/seals";
 import { useLoad } from "../loading";
 import { ResealRun } from "../organisation/resealing";
+import { LoadFailed } from "../organisation/load-failed";
 
 /** Everything that a seal made now would make otherwise, or one path; and sealing it again. */
 export function ResealScreen({ account, path }: { account: Account; path: string }) {
@@ -23,7 +24,7 @@ export function ResealScreen({ account, path }: { account: Account; path: string
   const sealer = who.value?.roles.includes("sealer");
   return (
     <Page title={texts.title} lead={texts.lead} actions={<ButtonLink href="/policies">{policyText.back}</ButtonLink>}>
-      <Problem title={texts.loadFailed} error={found.error} />
+      <LoadFailed title={texts.loadFailed} of={found} />
       {done ? (
         <Notice kind="good" title={texts.done(done.length)} />
       ) : !found.data ? (
