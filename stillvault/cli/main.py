@@ -1,4 +1,4 @@
-"""`stillvault`: the entry of every verb but those that the native front serves (`read`, `run`, `inject`, `leases`, `whoami`).
+"""`stillvault`: the entry of every verb but those that the native front serves (module `front`).
 
 The table below is the command line. A verb's module is imported when the verb is used, so that none pays for the others.
 Every end is an exit code of docs/exit codes (`stillvault help exit-codes`); a traceback never reaches the user unless
@@ -32,7 +32,9 @@ VERBS = {
     "secrets": ("sealing", "secrets", "List names and versions; never values."),
     "reseal": ("sealing", "reseal", "Seal again for the devices of the present roster."),
     "scan": ("scanning", "scan", "Find plaintext credentials in files, and seal them."),
+    "init": ("project", "init", "Set up a project: references, and lines for agents."),
     "skill": ("skills", "skill", "Install the skill that teaches agents; compare and remove it."),
+    "mcp": ("mcp", "mcp", "Serve agents over the Model Context Protocol."),
     "hook": ("hooking", "hook", "Answer an agent's hook: block what prints secrets."),
     "inbox": ("approving", "inbox", "Cards that wait for you."),
     "approve": ("approving", "approve", "Approve a card."),
@@ -47,6 +49,7 @@ VERBS = {
     "completion": ("helping", "completion", "Print the completion script of a shell."),
     "help": ("helping", "help_", "Help on a verb, or `help exit-codes`."),
     "read": ("front", "read", "Print one secret to a pipe or a file."),
+    "wait": ("front", "wait", "What was asked with --detach."),
     "run": ("front", "run", "Run a command with secrets in its environment."),
     "inject": ("front", "inject", "Fill a template with secrets."),
     "leases": ("front", "leases", "List or purge live leases."),
