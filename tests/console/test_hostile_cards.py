@@ -258,14 +258,14 @@ def test_a_click_right_after_a_change_approves_nothing(town: Town) -> None:  # X
 
 def test_the_list_keeps_its_order_under_a_finger(town: Town) -> None:  # X11
     town.seal("prod/api")
-    first = town.ask("prod/db")
+    first = town.ask("prod/db", "--reason", "first")
     page = town.bob.page
     lines = page.get_by_role("list", name="Waiting cards").get_by_role("listitem")
     expect(lines).to_have_count(1)
     page.mouse.move(300, 300)
     page.mouse.down()
     with page.expect_response(PROMPTS):
-        second = town.ask("prod/api")
+        second = town.ask("prod/api", "--reason", "second")
     expect(town.carol.page.get_by_role("list", name="Waiting cards")).to_contain_text("prod/api")
     assert lines.count() == 1  # held while the pointer is down
     page.mouse.up()

@@ -37,10 +37,16 @@ function browser(): Account {
     logHead: async () => undefined,
   };
   return {
-    org: "A".repeat(43), person: "bob", device: "phone", memory, now: () => 1010, trust: async () => ({ pair: [1, 1] }),
+    org: "A".repeat(43), person: "bob", device: "phone", own: ["bob", "phone"], memory,
+    now: () => 1010, trust: async () => ({ pair: [1, 1] }),
     denySigner: async () => (steps.push("deny key"), {}),
     ceremony: async () => (steps.push("ceremony"), ceremony()),
-    api: { post: async (_path: string, body: object) => (steps.push(`post ${Object.keys(body)}`), (answers.shift() ?? (() => ({ states: ["approved"] })))()) },
+    api: {
+      post: async (_path: string, body: object) => {
+        steps.push(`post ${Object.keys(body)}`);
+        return (answers.shift() ?? (() => ({ states: ["approved"] })))();
+      },
+    },
   } as unknown as Account;
 }
 
@@ -60,7 +66,8 @@ describe("approving", () => {
     expect(steps).toEqual(["saw prod/db 3,0", "memory", "ceremony", "post release", "memory"]);
     expect(outcome.states).toEqual(["approved"]);
     const state = await now();
-    expect(state.answers).toMatchObject([{ client: "client", requestId: "id-prod/db", verdict: "approve", card: "a", item: { window: 300 } }]);
+    const expected = { client: "client", requestId: "id-prod/db", verdict: "approve", card: "a", item: { window: 300 } };
+    expect(state.answers).toMatchObject([expected]);
     expect(state.programs).toMatchObject([{ subject: "host/db-1", exe: "/usr/bin/claude", count: 1 }]);
     expect(state.approvals).toEqual([1010]);
   });
@@ -82,10 +89,12 @@ describe("approving", () => {
     await approve(browser(), [card("a", fact()), card("b", fact({ path: "prod/x" }))]);
     expect(steps.filter((one) => one === "ceremony")).toHaveLength(1);
     const other = fact({ path: "prod/y", request: { client: "other" } });
-    await expect(approve(browser(), [card("c", fact({ path: "prod/z" })), card("d", other)])).rejects.toMatchObject({ code: "client" });
+    const two = [card("c", fact({ path: "prod/z" })), card("d", other)];
+    await expect(approve(browser(), two)).rejects.toMatchObject({ code: "client" });
   });
   test("an expired card asks for no passkey", async () => {
-    await expect(approve(browser(), [card("a", fact({ request: { expires: 1010 } }))])).rejects.toMatchObject({ code: "expired" });
+    const over = card("a", fact({ request: { expires: 1010 } }));
+    await expect(approve(browser(), [over])).rejects.toMatchObject({ code: "expired" });
     expect(steps).toEqual([]);
   });
   test("the same bytes go again when the line fails, and a word that came too late is said to be", async () => {
@@ -107,7 +116,8 @@ describe("saying no", () => {
   test("a freeze silences its client here at once, and lasts a day at most", async () => {
     await refuse(browser(), [card("a", fact())], "freeze", { until: 2000 });
     expect(isMuted(await now(), "host/db-1", 1999)).toBe(true);
-    await expect(refuse(browser(), [card("b", fact({ path: "prod/x" }))], "freeze", { until: 1010 + 86_401 })).rejects.toMatchObject({ code: "freeze" });
+    const other = [card("b", fact({ path: "prod/x" }))];
+    await expect(refuse(browser(), other, "freeze", { until: 1010 + 86_401 })).rejects.toMatchObject({ code: "freeze" });
   });
   test("takes an own approval back, and nothing else", async () => {
     await expect(takeBack(browser(), ["a"])).rejects.toMatchObject({ code: "no-card" });

@@ -32,7 +32,8 @@ describe("what is looked at twice", () => {
   });
   test("recipients outside the policy, a reseal, grade user, letters that are not ASCII", () => {
     const given = fact({
-      prompt: { outside: [[3, "mallory", "laptop"]] }, request: { purpose: "reseal" }, observed: { grade: "user", user: "аgent" },
+      prompt: { outside: [[3, "mallory", "laptop"]] }, request: { purpose: "reseal" },
+      observed: { grade: "user", user: "аgent" },
     });
     expect(kinds(card("a", given), known, 1000)).toEqual(["reseal", "grade", "letters", "outside"]);
   });

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { approved, counted, hasRoom, LIMITS, nthThisHour, wantsCode, wrongCode } from "../../src/work/approving/budget";
-import { type Answer, decided, EMPTY, HOUR, isMuted, withAnswers, withMuted, withoutAnswers, withPrograms } from "../../src/work/approving/memory";
+import {
+  type Answer, decided, EMPTY, HOUR, isMuted, withAnswers, withMuted, withoutAnswers, withPrograms,
+} from "../../src/work/approving/memory";
 import { program, state } from "./made";
 
 const answer = (requestId: string, more: Partial<Answer> = {}): Answer => ({

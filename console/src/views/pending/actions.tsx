@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import { pending as texts } from "../../texts/pending";
-import { Button, Dialog, duration, Field, Problem, Select } from "../../ui";
+import { Button, Dialog, duration, Field, Select } from "../../ui";
 import { isCode, subjectOf, windowOf } from "../../work/approving/card";
 import { approve, refuse, requireCode } from "../../work/approving/decide";
 import type { Entry } from "../../work/approving/entries";
@@ -19,17 +19,18 @@ interface ActionsProps {
   shown: readonly Entry[];
   unseen: boolean;
   ramp: boolean;
+  /** What went wrong outlives these actions: the card may be over by it. */
+  onProblem: (problem: { error: unknown; title: string } | undefined) => void;
 }
 
 type Busy = "" | "approve" | "deny" | "freeze";
 
-export function Actions({ account, shown, unseen, ramp }: ActionsProps) {
+export function Actions({ account, shown, unseen, ramp, onProblem }: ActionsProps) {
   const cards = shown.map((one) => one.card);
   const longest = Math.max(...cards.map(windowOf));
   const [window, setWindow] = useState(longest);
   const [typed, setTyped] = useState<Record<string, string>>({});
   const [busy, setBusy] = useState<Busy>("");
-  const [problem, setProblem] = useState<{ error: unknown; title: string }>();
   const [freezing, setFreezing] = useState(false);
   const [hint, setHint] = useState("");
   const coded = cards.filter((card) => needsCode(card, ramp));
@@ -38,11 +39,11 @@ export function Actions({ account, shown, unseen, ramp }: ActionsProps) {
   const take = async (what: Exclude<Busy, "">, title: string, work: () => Promise<Done>) => {
     if (busy) return;
     setBusy(what);
-    setProblem(undefined);
+    onProblem(undefined);
     try {
       finish(await deciding(cards, work));
     } catch (error) {
-      setProblem({ error, title });
+      onProblem({ error, title });
       setBusy("");
     }
   };
@@ -63,11 +64,14 @@ export function Actions({ account, shown, unseen, ramp }: ActionsProps) {
       return { kind: "approve", cards, window: Math.min(window, longest), outcome: await approve(account, cards, window) };
     });
   };
-  const no = () => take("deny", texts.notDenied, async () => ({ kind: "deny", cards, outcome: await refuse(account, cards, "deny") }));
+  const no = () =>
+    take("deny", texts.notDenied, async () => ({ kind: "deny", cards, outcome: await refuse(account, cards, "deny") }));
   const freeze = (seconds: number) => {
     setFreezing(false);
     const until = account.now() + seconds;
-    void take("freeze", texts.notDenied, async () => ({ kind: "freeze", cards, until, outcome: await refuse(account, cards, "freeze", { until }) }));
+    void take("freeze", texts.notDenied, async () => {
+      return { kind: "freeze", cards, until, outcome: await refuse(account, cards, "freeze", { until }) };
+    });
   };
 
   const fork = shown.some((one) => one.fork);
@@ -82,7 +86,6 @@ export function Actions({ account, shown, unseen, ramp }: ActionsProps) {
           ))}
         </div>
       ) : null}
-      {problem ? <Problem error={problem.error} title={problem.title} /> : null}
       <div class="deciding" role="group" aria-label={texts.title}>
         <Button busy={busy === "deny"} disabled={busy !== ""} onClick={no}>
           {cards.length > 1 ? texts.denyAll(cards.length) : texts.deny}
@@ -99,7 +102,8 @@ export function Actions({ account, shown, unseen, ramp }: ActionsProps) {
           {texts.freeze}
         </Button>
       </div>
-      <Freeze open={freezing} subject={cards[0] ? subjectOf(cards[0]) : ""} onClose={() => setFreezing(false)} onFreeze={freeze} />
+      <Freeze open={freezing} subject={cards[0] ? subjectOf(cards[0]) : ""} onClose={() => setFreezing(false)}
+        onFreeze={freeze} />
     </>
   );
 }
@@ -109,17 +113,28 @@ function WindowChoice({ longest, value, onInput }: { longest: number; value: num
   if (!longest) return <span class="once">{texts.once}</span>;
   const steps = [0, ...STEPS.filter((one) => one < longest), longest];
   const options = steps.map((one) => [String(one), one ? texts.windowOf(one) : texts.once] as const);
-  return <Select label={texts.windowChoice} value={String(value)} options={options} onInput={(chosen) => onInput(Math.min(longest, Number(chosen)))} />;
+  return (
+    <Select label={texts.windowChoice} value={String(value)} options={options}
+      onInput={(chosen) => onInput(Math.min(longest, Number(chosen)))} />
+  );
 }
 
-function Freeze({ open, subject, onClose, onFreeze }: { open: boolean; subject: string; onClose: () => void; onFreeze: (seconds: number) => void }) {
+interface FreezeProps {
+  open: boolean;
+  subject: string;
+  onClose: () => void;
+  onFreeze: (seconds: number) => void;
+}
+
+function Freeze({ open, subject, onClose, onFreeze }: FreezeProps) {
   const [seconds, setSeconds] = useState(HOLDS[0] ?? 3600);
   const options = HOLDS.map((one) => [String(one), duration(one)] as const);
   return (
     <Dialog open={open} title={texts.freezeTitle(subject)} onClose={onClose}
       actions={<Button kind="danger" onClick={() => onFreeze(seconds)}>{texts.freezeDo}</Button>}>
       <p>{texts.freezeText}</p>
-      <Select label={texts.freezeFor} value={String(seconds)} options={options} onInput={(chosen) => setSeconds(Number(chosen))} />
+      <Select label={texts.freezeFor} value={String(seconds)} options={options}
+        onInput={(chosen) => setSeconds(Number(chosen))} />
     </Dialog>
   );
 }

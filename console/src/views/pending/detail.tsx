@@ -3,10 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import { b64 } from "../../protocol/text";
 import { pending as texts } from "../../texts/pending";
-import { announce, Badge, ButtonLink, Card, duration, Empty, Name, Notice, now, Skeleton } from "../../ui";
+import { announce, Badge, ButtonLink, Card, duration, Empty, Name, Notice, now, Problem, Skeleton } from "../../ui";
 import { wantsCode } from "../../work/approving/budget";
 import { type Card as Prompted, expiresOf, subjectOf } from "../../work/approving/card";
 import { type Entry, named } from "../../work/approving/entries";
+import { worthALook } from "../../work/approving/marks";
 import { Actions } from "./actions";
 import { CardBody, needsCode, type Opened } from "./card";
 import { folds } from "./folding";
@@ -33,6 +34,7 @@ export function Detail({ account, param }: { account: Account; param: string }) 
 }
 
 function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }) {
+  const [problem, setProblem] = useState<{ error: unknown; title: string }>();
   const [parts, setParts] = useState<ReadonlySet<string>>(new Set());
   const opened: Opened = { has: (part) => parts.has(part), open: (part) => setParts(new Set([...parts, part])) };
   const over = shown.find((one) => one.ended);
@@ -61,9 +63,11 @@ function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }
           </Card>
         ))}
       </div>
+      {problem ? <Problem error={problem.error} title={problem.title} /> : null}
       {over ? null : (
         <>
-          <Actions key={shown.map((one) => one.card.id).join("+")} account={account} shown={shown} unseen={unseen} ramp={ramp} />
+          <Actions key={shown.map((one) => one.card.id).join("+")} account={account} shown={shown} unseen={unseen} ramp={ramp}
+            onProblem={setProblem} />
           <Together shown={shown} />
         </>
       )}
@@ -80,7 +84,8 @@ function nameOf(id: string): string {
 function Over({ entry }: { entry: Entry }) {
   const { how, by } = entry.ended ?? { how: "gone", by: undefined };
   return (
-    <Notice kind="info" title={texts.ended[how] ?? texts.over} text={by ? texts.deniedBy(nameOf(by)) : (texts.endedText[how] ?? texts.endedText["gone"])}>
+    <Notice title={texts.ended[how] ?? texts.over}
+      text={by ? texts.deniedBy(nameOf(by)) : (texts.endedText[how] ?? texts.endedText["gone"])}>
       {by || how === "expired" ? null : <small>{texts.relaySays}</small>}
     </Notice>
   );
@@ -90,7 +95,8 @@ function Over({ entry }: { entry: Entry }) {
 function Together({ shown }: { shown: readonly Entry[] }) {
   const client = shown[0]?.card.facts[0].request.client;
   const ids = shown.map((one) => one.card.id);
-  const others = entries.value.filter((one) => !one.ended && !ids.includes(one.card.id) && one.card.facts[0].request.client === client);
+  const others = entries.value.filter(({ card, ended }) =>
+    !ended && !ids.includes(card.id) && card.facts[0].request.client === client);
   if (!others.length) return null;
   return (
     <section class="together">
@@ -100,7 +106,8 @@ function Together({ shown }: { shown: readonly Entry[] }) {
         {others.map(({ card, marks }) => (
           <li key={card.id}>
             <span>
-              <Name text={card.facts.map((one) => one.request.path).join(", ")} /> {marks.length ? <Badge tone="warn">{texts.lookTwice}</Badge> : null}
+              <Name text={card.facts.map((one) => one.request.path).join(", ")} />{" "}
+              {worthALook(marks) ? <Badge tone="warn">{texts.lookTwice}</Badge> : null}
             </span>
             <ButtonLink href={`/pending/${[...ids, card.id].join("+")}`}>{texts.add}</ButtonLink>
           </li>

@@ -6,6 +6,7 @@ import { pending as texts } from "../../texts/pending";
 import { Badge, ButtonLink, Empty, List, Name, Notice, Page, Problem, Row, Skeleton, Time, TimeLeft } from "../../ui";
 import { LIMITS } from "../../work/approving/budget";
 import type { Entry } from "../../work/approving/entries";
+import { worthALook } from "../../work/approving/marks";
 import { Detail } from "./detail";
 import { entries, failure, held, loaded, muted, open, refused } from "./store";
 import "./style.css";
@@ -27,7 +28,8 @@ export default function Screen({ params }: { params: { card?: string } }) {
           <Waiting current={card} />
         </div>
         <div class="reader">
-          {card ? <Detail key={card} account={account} param={card} /> : loaded.value && entries.value.length ? <p class="choose">{texts.choose}</p> : null}
+          {card ? <Detail key={card} account={account} param={card} /> : null}
+          {!card && loaded.value && entries.value.length ? <p class="choose">{texts.choose}</p> : null}
         </div>
       </div>
     </Page>
@@ -53,10 +55,13 @@ function Waiting({ current }: { current: string }) {
           ))}
         </List>
       ) : null}
-      {held.value ? <Notice title={texts.held(held.value)} text={texts.heldWhy(LIMITS.shownAtOnce, LIMITS.shownPerHour)} /> : null}
+      {held.value ? (
+        <Notice title={texts.held(held.value)} text={texts.heldWhy(LIMITS.shownAtOnce, LIMITS.shownPerHour)} />
+      ) : null}
       {muted.value ? <Notice title={texts.muted(muted.value)} /> : null}
       {refused.value.map((one) => (
-        <Notice key={one.request + one.code} kind="danger" title={texts.unverified} text={texts.refusals[one.code] ?? texts.unverifiedText} code={one.code} />
+        <Notice key={one.request + one.code} kind="danger" title={texts.unverified}
+          text={texts.refusals[one.code] ?? texts.unverifiedText} code={one.code} />
       ))}
     </>
   );
@@ -81,9 +86,14 @@ function Line({ entry, current }: { entry: Entry; current: boolean }) {
         </>
       }
       meta={ended ? <Time at={request.issued} /> : <TimeLeft from={request.issued} until={request.expires} />}
-      end={ended ? <Badge>{texts.ended[ended.how] ?? texts.over}</Badge> : entry.marks.some((one) => one.kind !== "grade") ? <Badge tone="warn">{texts.lookTwice}</Badge> : null}
+      end={<State entry={entry} />}
     />
   );
+}
+
+function State({ entry: { ended, marks } }: { entry: Entry }) {
+  if (ended) return <Badge>{texts.ended[ended.how] ?? texts.over}</Badge>;
+  return worthALook(marks) ? <Badge tone="warn">{texts.lookTwice}</Badge> : null;
 }
 
 /** Of a program's path; the card shows the whole. */

@@ -31,16 +31,17 @@ export function doneOf(param: string): Done | undefined {
   return done.value.findLast((one) => one.cards.map((card) => card.id).sort().join("+") === names);
 }
 
+const TITLES = { approve: texts.approved, deny: texts.denied, freeze: texts.frozen };
+
 export function OutcomeNotice({ account, one }: { account: Account; one: Done }) {
   const next = entries.value.find((entry) => !entry.ended);
   return (
     <div class="outcome">
-      <Notice kind={one.kind === "approve" ? "good" : "info"} title={one.kind === "approve" ? texts.approved : one.kind === "deny" ? texts.denied : texts.frozen}
-        text={<Said one={one} />}>
+      <Notice kind={one.kind === "approve" ? "good" : "info"} title={TITLES[one.kind]} text={<Said one={one} />}>
         <Late one={one} />
       </Notice>
       <div class="actions">
-        {next ? <ButtonLink href={`/pending/${next.card.id}`}>{texts.next}</ButtonLink> : <ButtonLink href="/">{texts.back}</ButtonLink>}
+        <ButtonLink href={next ? `/pending/${next.card.id}` : "/"}>{next ? texts.next : texts.back}</ButtonLink>
         {one.kind === "approve" ? <Back account={account} one={one} /> : null}
       </div>
     </div>

@@ -23,6 +23,8 @@ const ATTEMPTS = 4;
 const PAUSE = 500; // milliseconds, doubled each time
 const HOLD = 3600; // seconds that a freeze after wrong codes lasts
 
+type No = "deny" | "freeze";
+
 /** What was signed, and what the relay made of it. */
 export interface Outcome {
   decision: string; // oid
@@ -41,8 +43,9 @@ export async function approve(account: Account, cards: readonly Card[], window?:
   if (now >= expires) throw new Stopped("expired", words.expired);
   const items = itemsOf(cards, "approve", window);
   const answers = await remember(account, cards, "approve", items, now);
-  const decision = decisionOf({ org: account.org, verdict: "approve", own: [account.person, account.device], items, issued: now, expires, roster: trust.pair, logHead });
-  const payload = encode(decision);
+  const payload = encode(decisionOf({
+    org: account.org, verdict: "approve", own: account.own, items, issued: now, expires, roster: trust.pair, logHead,
+  }));
   const prompts = cards.flatMap((card) => card.facts).map((one) => one.prompt);
   let sealed: Release;
   try {
@@ -55,15 +58,17 @@ export async function approve(account: Account, cards: readonly Card[], window?:
     throw error;
   }
   const outcome = await send(account, b64(await oid("decision", payload)), { release: sealed });
-  const programs = cards.flatMap((card) => card.facts).map(({ request, cert }) => ({
-    subject: cert.subject, uid: request.observed.uid, exe: request.observed.exe, digest: request.observed.exe_sha256, path: request.path,
+  const programs = cards.flatMap((card) => card.facts).map(({ cert, request: { path, observed } }) => ({
+    subject: cert.subject, uid: observed.uid, exe: observed.exe, digest: observed.exe_sha256, path,
   }));
   await changeState(account, (state) => withPrograms(approved(cards.map((one) => one.id), state, now), programs, now));
   return outcome;
 }
 
 /** Denies or freezes with the key that needs no ceremony. `until`: the end of a freeze's hold. */
-export async function refuse(account: Account, cards: readonly Card[], verdict: "deny" | "freeze", more: { note?: string; until?: number } = {}): Promise<Outcome> {
+export async function refuse(
+  account: Account, cards: readonly Card[], verdict: No, more: { note?: string; until?: number } = {},
+): Promise<Outcome> {
   const now = account.now();
   const items = itemsOf(cards, verdict, undefined);
   await remember(account, cards, verdict, items, now);
@@ -74,7 +79,9 @@ export async function refuse(account: Account, cards: readonly Card[], verdict: 
 }
 
 /** Denies or freezes what this browser approved before: ends its leases (section 9). */
-export async function takeBack(account: Account, cardIds: readonly string[], verdict: "deny" | "freeze" = "deny", until?: number): Promise<Outcome> {
+export async function takeBack(
+  account: Account, cardIds: readonly string[], verdict: No = "deny", until?: number,
+): Promise<Outcome> {
   const now = account.now();
   const own = (await stateOf(account)).answers.filter((one) => cardIds.includes(one.card) && one.verdict === "approve");
   if (!own.length) throw new Stopped("no-card", words.nothingToTakeBack);
@@ -99,7 +106,9 @@ export async function requireCode(account: Account, card: Card, typed: string): 
 }
 
 /** 7.2 and 7.3: durable before a signature exists. Refuses what was answered before, in whichever tab. */
-async function remember(account: Account, cards: readonly Card[], verdict: Verdict, items: readonly Item[], now: number): Promise<Answer[]> {
+async function remember(
+  account: Account, cards: readonly Card[], verdict: Verdict, items: readonly Item[], now: number,
+): Promise<Answer[]> {
   const facts = cards.flatMap((card) => card.facts.map((fact) => ({ fact, card })));
   for (const { fact } of facts) {
     const { path, version, revision } = fact.secret.core;
@@ -109,22 +118,26 @@ async function remember(account: Account, cards: readonly Card[], verdict: Verdi
   for (const [at, { fact, card }] of facts.entries()) {
     const item = items[at];
     if (!item) continue;
-    answers.push({
-      client: fact.request.client, requestId: fact.request.id, verdict, expires: fact.request.expires + item.window, card: card.id, item,
-    });
+    const { client, id, expires } = fact.request;
+    answers.push({ client, requestId: id, verdict, expires: expires + item.window, card: card.id, item });
   }
   await changeState(account, (state) => {
-    if (answers.some((one) => decided(state, one.client, one.requestId))) throw new Stopped("already-decided", words.answeredHere);
+    const twice = answers.some((one) => decided(state, one.client, one.requestId));
+    if (twice) throw new Stopped("already-decided", words.answeredHere);
     return withAnswers(state, answers, now);
   });
   return answers;
 }
 
-async function sayNo(account: Account, items: Item[], verdict: "deny" | "freeze", expires: number, now: number, note?: string): Promise<Outcome> {
+async function sayNo(
+  account: Account, items: Item[], verdict: No, expires: number, now: number, note?: string,
+): Promise<Outcome> {
   if (verdict === "freeze" && !(now < expires && expires <= now + MAX_FREEZE)) throw new Stopped("freeze", words.freezeTime);
   const trust = await account.trust();
   const logHead = await account.memory.logHead();
-  const value = decisionOf({ org: account.org, verdict, own: [account.person, account.device], items, issued: now, expires, roster: trust.pair, logHead, note });
+  const value = decisionOf({
+    org: account.org, verdict, own: account.own, items, issued: now, expires, roster: trust.pair, logHead, note,
+  });
   const signed = await sign("decision", value, await account.denySigner());
   return send(account, b64(await oidOf(signed)), { decision: signed });
 }

@@ -35,14 +35,15 @@ interface Merge {
 export function merge(old: readonly Entry[], cards: readonly Card[], { state, now, at, live, busy }: Merge): Entry[] {
   const kept = old.map((entry) => {
     const card = cards.find((one) => one.id === entry.card.id);
-    if (!card) return entry.ended || busy.includes(entry.card.id) ? entry : { ...entry, ended: { how: now >= expiresOf(entry.card) ? "expired" : "gone", by: undefined, at }, changed: at };
+    if (!card) return entry.ended || busy.includes(entry.card.id) ? entry : over(entry, now, at);
     const next = { ...entry, card, marks: marksOf(card, state, entry.seen, entry.arrived), ended: undefined };
     return visible(next) === visible(entry) ? next : { ...next, changed: at };
   });
   const fresh = cards.filter((card) => !old.some((entry) => entry.card.id === card.id));
   return [...kept, ...fresh.map((card) => {
     const arrived = live ? now : undefined;
-    return { card, marks: marksOf(card, state, now, arrived), arrived, seen: now, changed: at, ended: undefined, fork: undefined };
+    const marks = marksOf(card, state, now, arrived);
+    return { card, marks, arrived, seen: now, changed: at, ended: undefined, fork: undefined };
   })];
 }
 
@@ -54,7 +55,11 @@ export function swept(entries: readonly Entry[], at: number, open: readonly stri
 /** Ends by this device's own clock what the relay still shows. */
 export function withExpired(entries: readonly Entry[], now: number, at: number): Entry[] {
   return entries.map((one) =>
-    one.ended || now < expiresOf(one.card) ? one : { ...one, ended: { how: "expired", by: undefined, at }, changed: at });
+    one.ended || now < expiresOf(one.card) ? one : over(one, now, at));
+}
+
+function over(entry: Entry, now: number, at: number): Entry {
+  return { ...entry, ended: { how: now >= expiresOf(entry.card) ? "expired" : "gone", by: undefined, at }, changed: at };
 }
 
 /** All that a person sees of an entry and that may change while it waits. */
@@ -63,10 +68,10 @@ function visible({ card, marks, ended, fork }: Entry): string {
   return JSON.stringify([card.facts.map((one) => one.request.id), needed, by, marks, ended, fork]);
 }
 
-/** The entries that a path names (`id`, `id+id`, the beginning of an id, or the oid of a request): only what stands there. */
+/** The entries that a path names: `id`, `id+id`, what an id is the beginning of, or the oid of a request. Nothing else. */
 export function named(entries: readonly Entry[], param: string, oidOf: (card: Card) => string[]): Entry[] {
   const names = param.split("+").filter(Boolean);
   const found = names.flatMap((name) =>
-    entries.find(({ card }) => card.id === name || (name.length > 8 && name.startsWith(card.id)) || oidOf(card).includes(name)) ?? []);
+    entries.find(({ card }) => name.startsWith(card.id) || oidOf(card).includes(name)) ?? []);
   return [...new Set(found)];
 }

@@ -35,18 +35,23 @@ export function marksOf(card: Card, state: State, now: number, arrived?: number)
   const marks: Mark[] = [];
   if (request.purpose === "reseal") marks.push({ kind: "reseal" });
   if (request.observed.grade === "user") marks.push({ kind: "grade" });
-  if (request.issued - now > SKEW) marks.push({ kind: "ahead", seconds: request.issued - now });
-  else if (arrived !== undefined && arrived - request.issued > SKEW) marks.push({ kind: "behind", seconds: arrived - request.issued });
+  const [ahead, behind] = [request.issued - now, (arrived ?? request.issued) - request.issued];
+  if (ahead > SKEW) marks.push({ kind: "ahead", seconds: ahead });
+  if (behind > SKEW) marks.push({ kind: "behind", seconds: behind });
   marks.push(...programMarks(card, state.programs));
   for (const fact of card.facts) marks.push(...secretMarks(fact.request.path, state.programs));
   marks.push(...letterMarks(card));
   const count = nthThisHour(state, identityOf(card), card.id, now);
   if (count >= OFTEN) marks.push({ kind: "often", count });
-  for (const fact of card.facts)
-    if (fact.prompt.outside.length)
-      marks.push({ kind: "outside", path: fact.request.path, who: fact.prompt.outside.map(([, person, device]) => `${person}/${device}`) });
+  for (const { prompt, request: { path } } of card.facts) {
+    const who = prompt.outside.map(([, person, device]) => `${person}/${device}`);
+    if (who.length) marks.push({ kind: "outside", path, who });
+  }
   return marks;
 }
+
+/** Grade user is said on the card; in a list it would be said of every line of such a host. */
+export const worthALook = (marks: readonly Mark[]): boolean => marks.some((one) => one.kind !== "grade");
 
 /** Letters beyond ASCII may look like others: said, since nothing is normalised. X3 */
 function letterMarks(card: Card): Mark[] {
@@ -73,7 +78,8 @@ function secretMarks(path: string, programs: readonly Program[]): Mark[] {
   const times = approvals(path, programs);
   const marks: Mark[] = times ? [] : [{ kind: "first-secret", path }];
   if (times >= FAMILIAR) return marks;
-  const known = [...new Set(programs.map((one) => one.path))].filter((other) => other !== path && approvals(other, programs) > times);
+  const paths = [...new Set(programs.map((one) => one.path))];
+  const known = paths.filter((other) => other !== path && approvals(other, programs) > times);
   const other = known.find((one) => alike(path, one));
   if (other !== undefined) marks.push({ kind: "alike", path, other, difference: difference(path, other) });
   return marks;

@@ -39,7 +39,6 @@ export interface Waiting {
   muted: number;
   state: State;
   trust: Trust;
-  cursor: number;
 }
 
 export const STATE = "approver"; // the record in this browser's memory
@@ -62,10 +61,12 @@ export class Verified {
     if (decided(state, claimed.client, claimed.id)) return undefined;
     const key = JSON.stringify([given.request, given.cert, given.secret]);
     const kept = this.#facts.get(key);
-    let fact = kept && kept.roster === b64(trust.oid) && now - kept.at < FRESH && now < kept.fact.request.expires ? kept.fact : undefined;
+    const fresh = kept?.roster === b64(trust.oid) && now - kept.at < FRESH && now < kept.fact.request.expires;
+    let fact = fresh ? kept.fact : undefined;
     if (!fact) {
       const lowest = await account.memory.highest(claimed.path);
-      const prompt = await checkPrompt(trust, [account.person, account.device], given.cert, given.request, given.secret, false, lowest, now);
+      const { cert, request, secret } = given;
+      const prompt = await checkPrompt(trust, account.own, cert, request, secret, false, lowest, now);
       fact = factOf(prompt, trust.selectPolicy(claimed.path), []);
       this.#facts.set(key, { fact, roster: b64(trust.oid), at: now });
     }
@@ -81,12 +82,12 @@ export class Verified {
 /** All cards that wait for this person now, as many as the budget admits. */
 export async function waiting(account: Account, verified: Verified): Promise<Waiting> {
   const [given, trust] = await Promise.all([
-    account.api.get<{ prompts: Given[]; cursor: number }>("/v1/prompts"),
+    account.api.get<{ prompts: Given[] }>("/v1/prompts"),
     account.trust(true),
   ]);
   const now = account.now();
   verified.prune(now);
-  const found: Waiting = { cards: [], refused: [], held: 0, muted: 0, state: await stateOf(account), trust, cursor: given.cursor };
+  const found: Waiting = { cards: [], refused: [], held: 0, muted: 0, state: await stateOf(account), trust };
   for (const { id, prompts } of await sorted(given.prompts, found)) {
     if (found.cards.length >= LIMITS.shownAtOnce || found.refused.length >= MOST_REFUSED || !hasRoom(id, found.state, now)) {
       found.held += 1;
@@ -130,7 +131,9 @@ async function sorted(given: readonly Given[], found: Waiting): Promise<{ id: st
   })));
 }
 
-async function verify(account: Account, verified: Verified, prompts: readonly Given[], found: Waiting, now: number): Promise<Fact[]> {
+async function verify(
+  account: Account, verified: Verified, prompts: readonly Given[], found: Waiting, now: number,
+): Promise<Fact[]> {
   const facts: Fact[] = [];
   for (const prompt of prompts) {
     try {
