@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Playwright, expect
+from playwright.sync_api import Playwright, Route, expect
 
 from tests.console.browser import Console, Tab, opened
 from tests.console.inviting import approve, client, enrol, policy, seal
@@ -98,3 +99,22 @@ def test_somebody_who_is_no_administrator_looks_and_changes_nothing(town: tuple[
         bob.axe()
     expect(bob.open("/policies/test").get_by_role("button", name="Sign with your passkey")).to_have_count(0)
     expect(bob.open("/people?invite=").get_by_role("button", name="Make the link")).to_have_count(0)
+
+
+def test_an_edit_that_somebody_overtook_is_made_again_on_their_roster(town: tuple[Console, Tab, Tab]) -> None:
+    _, alice, _ = town
+    asked: list[str] = []
+
+    def overtaken(route: Route) -> None:
+        asked.append(route.request.method)
+        if len(asked) > 1:
+            route.fallback()
+            return
+        problem = {"type": "about:blank", "title": "Conflict", "status": 409, "code": "conflict", "detail": "", "remedy": ""}
+        route.fulfill(status=409, content_type="application/problem+json", body=json.dumps(problem))
+
+    alice.context.route("**/v1/roster", overtaken)
+    policy(alice, "late", "late/**", ("alice",))
+    alice.context.unroute("**/v1/roster")
+    assert len(asked) == 2
+    expect(alice.open("/policies").get_by_role("list", name="Policies")).to_contain_text("late")

@@ -6,6 +6,7 @@ import type { Account } from "../device/account";
 import { encode } from "../protocol/encoding";
 import type { Signer } from "../protocol/keys";
 import type { ClientCert, Key, Roster, Signed } from "../protocol/objects";
+import { checkRoster } from "../protocol/roster";
 import { oidOf, peek } from "../protocol/signed";
 import { b64 } from "../protocol/text";
 import { Trust } from "../protocol/trust";
@@ -54,6 +55,7 @@ export async function publish(account: Account, edit: Edit, more: { certs?: Sign
     const trust = await account.trust(attempt > 1);
     adminKey(account, trust);
     const roster = successor(edit(trust.roster), b64(trust.oid), b64(trust.rootOid), account.now());
+    checkRoster(roster); // before anybody is asked to sign it
     const signed = await account.signer().sign("roster", encode(roster));
     await Trust.verify(trust.pin, trust.roots, signed, account.now(), { roster: trust.pair, oid: trust.oid });
     try {

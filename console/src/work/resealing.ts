@@ -153,7 +153,7 @@ export class Resealing {
 
   async #collect(jobs: Job[], signal: AbortSignal | undefined): Promise<void> {
     for (;;) {
-      for (const job of jobs) if (job.state === "waiting") await this.#look(job);
+      for (const job of jobs) if (job.state === "waiting" && !signal?.aborted) await this.#look(job);
       if (jobs.every((one) => one.state !== "waiting") || signal?.aborted) return;
       this.#told("wait", this.jobs);
       await new Promise((resolve) => setTimeout(resolve, POLL));
