@@ -11,7 +11,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypedDict
 
@@ -28,6 +28,8 @@ MAX_PATH = 200  # bytes
 MAX_REFERENCES = 100  # of one card
 MAX_WAIT = 3600  # seconds that the daemon waits for a handle in one question
 GRACE = 5.0  # seconds that the daemon may be late with its own word that time is up
+CLAIMED_ARGUMENTS = 40  # of a command, and so many characters of each
+CLAIMED_CHARACTERS = 200
 PIPE = 64 * 1024  # bytes: more than the largest value, so that the daemon never waits for us
 
 Listener = Callable[["Waiting"], object]
@@ -52,9 +54,13 @@ class Waiting(NamedTuple):
 
 
 class Options(TypedDict, total=False):
-    """What a question may say about itself. Times are seconds; `subject` picks one of this host's clients (`whoami`)."""
+    """What a question may say about itself. Times are seconds; `subject` picks one of this host's clients (`whoami`).
+
+    `reason` and `command` are shown to the people under "The caller says:"; nobody believes them.
+    """
 
     reason: str
+    command: Sequence[str]
     ttl: int
     window: int
     uses: int
@@ -85,10 +91,15 @@ def paths_of(references: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     return given, paths
 
 
-def asking(paths: list[str], *, reason: str = "", ttl: int | None = None, window: int | None = None, uses: int | None = None,
-           subject: str = "", timeout: float | None = None) -> dict[str, Any]:
+def asking(paths: list[str], *, reason: str = "", command: Sequence[str] = (), ttl: int | None = None, window: int | None = None,
+           uses: int | None = None, subject: str = "", timeout: float | None = None) -> dict[str, Any]:
     """The fields of `get` and `ask`."""
     fields: dict[str, Any] = {"refs": paths}
+    if command:
+        shown = [visible(word) if len(word) <= CLAIMED_CHARACTERS else visible(word[: CLAIMED_CHARACTERS - 1]) + "\u2026"
+                 for word in command[:CLAIMED_ARGUMENTS]]
+        more = [f"\u2026 {len(command) - CLAIMED_ARGUMENTS} more"] if len(command) > CLAIMED_ARGUMENTS else []
+        fields["argv"] = shown + more
     for name, text in (("reason", reason), ("client", subject)):
         if text:
             fields[name] = visible(text)

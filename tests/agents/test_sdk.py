@@ -174,8 +174,8 @@ def test_nothing_is_left_in_memory(front: Front) -> None:
 OBJECT = (b' {"a": "x\\n\\u00e9\\ud83d\\ude00\\/", "b":-1.50e+3,"c" : true,"d":null,"e":{"a":[1,{}]},"f.g":"","\\u0068":"i"}\n')
 LINES = b"# db\nexport HOST=db-1 # here\n\nPASSWORD='a # b'\r\nQUOTED=\"x\\ny\"\nEMPTY=\nHASH=a#b\n"
 NEITHER = [b"", b"swordfish", b"[1]", b'"a"', b"{", b'{"a":1', b'{"a":1}x', b'{"a":01}', b'{"a":.5}', b'{"a":1e}', b'{"a" 1}',
-           b"{a:1}", b'{"a":"\\x"}', b'{"a":1,"b":"\\ud800"}', b'{"a":"\\ud800\\u0041"}', b'{"a":"\t"}', b'{"a":tru}', b'{"a":1,}',
-           b'{"a":[1,]}',
+           b"{a:1}", b'{"a":"\\x"}', b'{"a":1,"b":"\\ud800"}', b'{"a":"\\ud800\\u0041"}', b'{"a":"\t"}', b'{"a":tru}',
+           b'{"a":1,}', b'{"a":[1,]}',
            b"A=1\nswordfish", b"A B=1", b"a='x", b"# only a comment", b'{"a":"\\', b"\xff=1", b'{"a":"\xff"}',
            b'{"a":1,"b":' + b"[" * 70 + b"]" * 70 + b"}"]
 FIELDS = [

@@ -17,7 +17,7 @@ import pytest
 
 import stillvault
 from stillvault import Waiting
-from tests.world import PATIENCE, Party, World
+from tests.world import PATIENCE, STILLVAULT, Party, World
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUE = bytes(range(256)) * 100 + b"\n$(id)"
@@ -35,7 +35,8 @@ class House:
         self.alice.ok("policy", "set", "once", "--match", "once/**", *everybody, "--window", "0s")
         self.alice.ok("policy", "set", "task", "--match", "task/**", *everybody, "--lease-scope", "task")
         self.alice.ok("policy", "set", "other", "--match", "other/**", *everybody)
-        for path, value in {"once/a": VALUE, "once/account": ACCOUNT, "task/a": b"of the task", "other/a": b"out of scope"}.items():
+        values = {"once/a": VALUE, "once/account": ACCOUNT, "task/a": b"of the task", "other/a": b"out of scope"}
+        for path, value in values.items():
             self.alice.ok("seal", path, stdin=value)
         self.host.start_daemon()
         self.client = stillvault.Client(self.host.socket)
@@ -195,9 +196,9 @@ def test_asyncio_reads_many_at_once(house: House) -> None:
         again = await client.resume(handle.id)
         assert again.id == handle.id
         assert not await handle.wait(0)
-        approving = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "stillvault.cli", "--format", "json", "approve", handle.waiting.card if handle.waiting else "", "--yes",
-            env=house.alice.environment, stdout=asyncio.subprocess.PIPE)
+        card = handle.waiting.card if handle.waiting else ""
+        approving = await asyncio.create_subprocess_exec(str(STILLVAULT), "--format", "json", "approve", card, "--yes",
+                                                         env=house.alice.environment, stdout=asyncio.subprocess.PIPE)
         ready, (out, _) = await asyncio.gather(handle.wait(60), approving.communicate())
         assert ready, json.loads(out)
         with await handle.take() as secrets:

@@ -1,0 +1,128 @@
+"""What the tools say: one shape for a handle, one for an error, in fixed words.
+
+An agent reads all of this as instructions, so every sentence is written here. Of what the daemon says, only codes, numbers and
+names of their grammars pass; the words of a person (the note of a denial) stand in `quoted`, escaped and cut. The relay's words
+do not pass at all.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from stillvault.protocol import errors
+from stillvault.protocol.errors import StillvaultError
+from stillvault.protocol.text import plain
+from stillvault.sdk.questions import PATH, SCHEME, HandleFacts, StillPending, Waiting
+
+VERSION = 1
+MAX_WAIT = 25  # seconds that a call may wait for people
+MAX_QUOTED = 300  # characters
+CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+DIGITS = re.compile(r"[0-9]{6}")
+PERSON = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # protocol section 2: an id
+
+# exit: (meaning, next, whether asking again makes sense)
+MEANINGS: dict[int, tuple[str, str, str]] = {
+    errors.EXIT_ERROR: ("It did not work, and nobody refused it.", "Read the code; if it stays unclear, tell the user.",
+                        "maybe"),
+    errors.EXIT_USAGE: ("The call is not of the form that it must have.", "Correct the arguments and call again.",
+                        "after-change"),
+    errors.EXIT_DENIED: ("A person saw the request and said no.",
+                         "Stop. Do not ask again and do not look for another way to the secret; tell the user, who can talk "
+                         "to them.", "no"),
+    errors.EXIT_EXPIRED: ("Nobody answered before the request ended. This is no denial.",
+                          "Tell the user that approvers did not answer; ask again once when the user says so.", "ask-user"),
+    errors.EXIT_NO_APPROVER: ("No person exists who could approve this now.",
+                              "Tell the user that an administrator must enrol an approver; do not retry.", "no"),
+    errors.EXIT_FORBIDDEN: ("This secret is outside of what this host or agent may ask for, or a policy forbids it.",
+                            "Stop. Tell the user; an administrator grants scopes. Do not try other names.", "no"),
+    errors.EXIT_UNAVAILABLE: ("The daemon or the relay cannot be reached.",
+                              "Tell the user; `stillvault doctor` says what is wrong. Later the same call may work.", "later"),
+    errors.EXIT_UNTRUSTED: ("A check failed: what was received is not trusted.",
+                            "Stop and tell the user the code; this may be an attack.", "no"),
+    errors.EXIT_RATE_LIMITED: ("A limit on prompts was reached.", "Wait some minutes before anything else is asked.", "later"),
+}
+CODES: dict[str, tuple[str, str, str]] = {
+    "pending": ("Nobody has decided yet. This is neither a denial nor an error.",
+                "Call release_status with the handle to wait on, as often as needed.", "wait"),
+    "handle": ("There is no such handle for this task: it ended long ago, or another task asked.",
+               "Ask anew with request_release if the secret is still needed.", "yes"),
+    "handle-other": ("Another program asked for this handle than the one that takes it.", "Ask anew with request_release.",
+                     "yes"),
+    "taken": ("The values of this handle were used already.",
+              "Ask anew with request_release; where a lease lives nobody is asked again.", "yes"),
+    "cancelled": ("The request was withdrawn.", "Ask anew only if the secret is still needed.", "yes"),
+    "run-not-allowed": ("The person who set this server up did not allow it to run commands.",
+                        "Run `stillvault run --handle HANDLE --env NAME=sv://PATH -- COMMAND` in a shell, if you have one.",
+                        "no"),
+}
+NEXT = {
+    "pending": "A person decides. Tell the user the code; then call release_status with this handle until it is ready or "
+               "ended.",
+    "ready": "Released. Use it before it expires: run_with_secrets, or in a shell `stillvault run --handle HANDLE "
+             "--env NAME=sv://PATH -- COMMAND`.",
+    "delivered": "It was used. Ask anew for another use.",
+    "ended": "It ended; see error.",
+}
+
+
+def handle(facts: HandleFacts) -> dict[str, Any]:
+    """How it stands with a handle."""
+    known = facts.state if facts.state in NEXT else "ended"
+    shown: dict[str, Any] = {"v": VERSION, "handle": facts.id, "state": known, "next": NEXT[known],
+                             "references": [SCHEME + path for path in facts.paths if PATH.fullmatch(path)]}
+    if facts.expires:
+        shown["expires"] = facts.expires
+    if facts.waiting is not None:
+        shown |= waiting(facts.waiting)
+    if facts.error is not None:
+        shown["error"] = error(facts.error)
+    return shown
+
+
+def waiting(facts: Waiting) -> dict[str, Any]:
+    """Who is asked, and the code that an approver may have to type."""
+    shown: dict[str, Any] = {"asked": people(facts.asked), "needed": facts.needed, "approved": facts.approved}
+    if DIGITS.fullmatch(facts.code):
+        shown["code"] = facts.code
+    return shown
+
+
+def people(names: Any) -> list[str]:
+    """The names that are names."""
+    given = names if isinstance(names, list | tuple) else []
+    return [name for name in given if isinstance(name, str) and PERSON.fullmatch(name)][:50]
+
+
+def error(found: StillvaultError) -> dict[str, Any]:
+    """An error in our words; those of the people who denied are quoted."""
+    code = found.code if CODE.fullmatch(found.code) else "other"
+    if isinstance(found, StillPending):
+        code = "pending"
+    meaning, then, again = CODES.get(code) or MEANINGS.get(found.exit, MEANINGS[errors.EXIT_ERROR])
+    shown: dict[str, Any] = {"code": code, "exit": found.exit, "meaning": meaning, "next": then, "ask_again": again}
+    if found.exit == errors.EXIT_DENIED:
+        # Verified to be theirs, and still no instruction.
+        shown["quoted"] = [{"by": "approvers", "text": quote(found.message)}]
+    return shown
+
+
+def meaning(code: str) -> dict[str, Any] | None:
+    """The same for a code or exit status alone; None where nobody knows it."""
+    names = {"denied": 10, "expired": 11, "no-approver": 12, "forbidden": 13, "unavailable": 14, "untrusted": 15,
+             "rate-limited": 16}
+    if code in CODES:
+        what, then, again = CODES[code]
+        return {"code": code, "meaning": what, "next": then, "ask_again": again}
+    status = names.get(code, int(code) if code.isascii() and code.isdigit() and len(code) < 4 else -1)
+    if status not in MEANINGS:
+        return None
+    what, then, again = MEANINGS[status]
+    return {"code": code, "exit": status, "meaning": what, "next": then, "ask_again": again}
+
+
+def quote(text: str, limit: int = MAX_QUOTED) -> str:
+    """Words of others: on one line, without hidden characters, cut."""
+    shown = plain(text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -1,0 +1,103 @@
+"""`run_with_secrets`: a command with the values of a handle, by the native front.
+
+The front takes the values, puts them into the environment of the command alone and masks what that prints; this process starts
+the front and reads what is left. It runs in the session of this server, whose child the front must be to take the handle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from stillvault.agents.mcp.project import without_references
+from stillvault.protocol.errors import Failed, Usage
+from stillvault.protocol.text import HIDDEN
+
+HEAD = 12 * 1024  # bytes of a stream that are kept from its beginning
+TAIL = 4 * 1024  # and from its end
+GRACE = 2.0  # seconds from SIGTERM to SIGKILL
+BLOCK = 64 * 1024
+
+
+class Output:
+    """One stream, cut in the middle where it is long."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._left_out = 0
+
+    async def read(self, stream: asyncio.StreamReader | None) -> None:
+        while stream is not None and (block := await stream.read(BLOCK)):
+            room = HEAD - len(self._head)
+            self._head += block[:room]
+            self._tail += block[room:]
+            self._left_out += max(0, len(self._tail) - TAIL)
+            del self._tail[:-TAIL]
+
+    @property
+    def truncated(self) -> bool:
+        return self._left_out > 0
+
+    def text(self) -> str:
+        """As text whose hidden characters but line ends and tabs are written out: a terminal or a model acts on none of them."""
+        cut = f"\n[... {self._left_out} bytes left out ...]\n".encode() if self.truncated else b""
+        whole = bytes(self._head + cut + self._tail).decode("utf-8", "replace")
+        return HIDDEN.sub(lambda found: found[0] if found[0] in "\n\t" else f"\\u{{{ord(found[0]):x}}}", whole)
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    exit_code: int
+    timed_out: bool
+    stdout: Output
+    stderr: Output
+
+
+def front() -> Path:
+    """The native front of this installation."""
+    found = Path(sysconfig.get_path("scripts")) / "stillvault"
+    if not os.access(found, os.X_OK):
+        raise Failed("front", "the native program `stillvault` is not installed beside this one", "install the wheel")
+    return found
+
+
+async def run(handle: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, seconds: int) -> Ended:
+    """Runs it to its end, or ends it after so many seconds. Whoever cancels this ends it too."""
+    if cwd and not os.path.isdir(cwd):
+        raise Usage("cwd", "there is no such directory", "name one that exists, or leave it out")
+    bindings = [word for name, reference in env.items() for word in ("--env", f"{name}={reference}")]
+    words = [str(front()), "run", "--handle", handle, *bindings, "--no-input", "--", *argv]
+    if any("\0" in word for word in words):
+        raise Usage("argv", "a word holds a zero byte", "leave it out")
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=without_references(os.environ), cwd=cwd or None, process_group=0)
+    out, err, timed_out = Output(), Output(), False
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(out.read(process.stdout), err.read(process.stderr), process.wait())
+    except TimeoutError:
+        timed_out = True
+    finally:
+        await _end(process)
+    return Ended(process.returncode if process.returncode is not None else -1, timed_out, out, err)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Sees that nothing of the group stays behind, also where this is cancelled meanwhile."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await asyncio.shield(process.wait())
