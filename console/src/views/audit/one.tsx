@@ -1,11 +1,22 @@
 import type { Account } from "../../device/account";
+import type { Json } from "../../protocol/json";
 import { fromUtf8, plain } from "../../protocol/text";
 import { auditText as texts } from "../../texts/audit";
 import { ButtonLink, Card, Empty, Fact, Facts, Name, Page, Skeleton, Time } from "../../ui";
-import { leafOf } from "../../work/auditing";
+import { leafOf, type Row } from "../../work/auditing";
 import { rowsFrom } from "../../work/log-source";
 import { useLoad } from "../loading";
 import { Faulty } from "./verify";
+
+const FIRST = ["index", "time", "kind", "actor", "secret", "version", "host"];
+
+/** What matters to people first, the rest as it stands. */
+function ordered(row: Row): [string, Json][] {
+  const place = (name: string): number => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  return Object.entries(row).sort(([one], [other]) => place(one) - place(other));
+}
+
+const shown = (value: Json): string => plain(typeof value === "string" ? value : JSON.stringify(value));
 
 /** One row with everything that stands in it. */
 export function OneRow({ account, row }: { account: Account; row: string }) {
@@ -21,9 +32,9 @@ export function OneRow({ account, row }: { account: Account; row: string }) {
       {one ? (
         <Card>
           <Facts>
-            {Object.entries(one).map(([name, value]) => (
+            {ordered(one).map(([name, value]) => (
               <Fact key={name} label={name}>
-                {name === "time" ? <Time at={one.time} whole /> : <Name text={plain(typeof value === "string" ? value : JSON.stringify(value))} />}
+                {name === "time" ? <Time at={one.time} whole /> : <Name text={shown(value)} />}
               </Fact>
             ))}
           </Facts>
