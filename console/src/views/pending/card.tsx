@@ -46,10 +46,10 @@ export function CardBody({ entry, opened, nameOf, typed, level = "h1" }: CardPro
         <Piece label={texts.when}>
           <span class="when">
             <Time at={request.issued} />
-            <TimeLeft from={request.issued} until={request.expires} />
+            {entry.ended ? null : <TimeLeft from={request.issued} until={request.expires} />}
           </span>
         </Piece>
-        {typed ? null : (
+        {typed || entry.ended ? null : (
           <Piece label={texts.code}>
             <span class="code">{codeOf(card)}</span>
             <span class="aside">{texts.codeHint}</span>

@@ -53,7 +53,6 @@ function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }
       <p class="back">
         <ButtonLink href="/" kind="quiet">{texts.back}</ButtonLink>
       </p>
-      {over ? <Over entry={over} /> : null}
       {fork ? <Notice kind="danger" title={texts.fork} text={texts.forkText} code={fork.fork} /> : null}
       <div class="stack">
         {shown.map((entry) => (
@@ -64,7 +63,11 @@ function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }
         ))}
       </div>
       {problem ? <Problem error={problem.error} title={problem.title} /> : null}
-      {over ? null : (
+      {over ? (
+        <div class="deciding ending">
+          <Over entry={over} />
+        </div>
+      ) : (
         <>
           <Actions key={shown.map((one) => one.card.id).join("+")} account={account} shown={shown} unseen={unseen} ramp={ramp}
             onProblem={setProblem} />
@@ -83,6 +86,7 @@ function nameOf(id: string): string {
 
 function Over({ entry }: { entry: Entry }) {
   const { how, by } = entry.ended ?? { how: "gone", by: undefined };
+  useEffect(() => announce(texts.ended[how] ?? texts.over), [how]);
   return (
     <Notice title={texts.ended[how] ?? texts.over}
       text={by ? texts.deniedBy(nameOf(by)) : (texts.endedText[how] ?? texts.endedText["gone"])}>

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import { b64 } from "../../protocol/text";
 import { pending as texts } from "../../texts/pending";
-import { Button, ButtonLink, Notice, Problem } from "../../ui";
+import { Button, ButtonLink, Name, Notice, Problem } from "../../ui";
 import { type Card, progress, subjectOf } from "../../work/approving/card";
 import { type Outcome, takeBack } from "../../work/approving/decide";
 import { entries, settle } from "./store";
@@ -38,6 +38,13 @@ export function OutcomeNotice({ account, one }: { account: Account; one: Done })
   return (
     <div class="outcome">
       <Notice kind={one.kind === "approve" ? "good" : "info"} title={TITLES[one.kind]} text={<Said one={one} />}>
+        <p>
+          {one.cards.flatMap((card) => card.facts).map((fact) => (
+            <span key={fact.request.id} class="decided">
+              <Name text={fact.request.path} /> {texts.row(fact.prompt.host)}
+            </span>
+          ))}
+        </p>
         <Late one={one} />
       </Notice>
       <div class="actions">
