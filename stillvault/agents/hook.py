@@ -16,6 +16,7 @@ import re
 import shlex
 from typing import Any
 
+from stillvault.agents.project import ENV_FILE as OF_REFERENCES
 from stillvault.agents.shell import MAX_DEPTH, Command, commands
 from stillvault.scan.envfile import env_like
 
@@ -155,7 +156,7 @@ def _credentials(word: str, folder: str) -> bool:
         return False
     text = _text(os.path.join(folder, os.path.expanduser(path)))
     if text is None:
-        return True  # not to be read from here: its name alone speaks
+        return not path.endswith(OF_REFERENCES)  # not to be read from here: its name alone speaks
     from stillvault.scan.rules import findings
 
     return bool(findings(text, ".env"))

@@ -32,7 +32,7 @@ class Assignment:
 def env_like(name: str) -> bool:
     """Whether a file of this name holds `NAME=value` lines: `.env`, `.env.local`, `prod.env`; not a template of one."""
     lower = name.lower()
-    if lower.endswith((".example", ".sample", ".template", ".dist", ".tpl", ".stillvault", ".schema")):
+    if lower.endswith((".example", ".sample", ".template", ".dist", ".tpl", ".schema")):
         return False
     return lower == ".env" or lower.startswith(".env.") or lower.endswith(".env") or lower in (".envrc", "environment")
 

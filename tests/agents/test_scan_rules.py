@@ -158,5 +158,5 @@ def test_the_lines_of_an_env_file() -> None:
     assert "B=sv://x/y # z\r\n" in replaced
     assert {one.value for one in assignments(replaced)} == {"sv://x/y", ""}
     names = (".env", ".env.local", "prod.env", ".env.example", ".env.stillvault", "env.py", ".envrc")
-    assert [one for one in names if env_like(one)] == [".env", ".env.local", "prod.env", ".envrc"]
+    assert [one for one in names if env_like(one)] == [".env", ".env.local", "prod.env", ".env.stillvault", ".envrc"]
     assert encode(decode(b"A=\xff\xfe\n")) == b"A=\xff\xfe\n"

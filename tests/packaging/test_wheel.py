@@ -57,6 +57,15 @@ def test_the_front_hands_over_to_python(scripts: Path) -> None:
     assert "policy" in output(scripts / "stillvault", "org", "--help") + output(scripts / "stillvault", "--help")
 
 
+def test_the_plugin_for_agents_is_whole(scripts: Path) -> None:
+    """Names that begin with a dot get lost easily between a checkout and a wheel."""
+    folder = Path(output(scripts / "stillvault", "skill", "marketplace").strip())
+    held = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {".claude-plugin/plugin.json", ".claude-plugin/marketplace.json", ".mcp.json", "hooks/hooks.json"} <= held
+    assert "skills/stillvault/SKILL.md" in held
+    output(scripts / "stillvault", "skill", "verify")
+
+
 def test_the_relay_starts(scripts: Path) -> None:
     assert "serve" in output(scripts / "stillvault-relay", "--help")
 
