@@ -22,8 +22,11 @@ def _elsewhere(name: str, text: str) -> click.Command:
     return verb
 
 
-read = _elsewhere("read", "Print one secret: stillvault read sv://PATH [-n] [--out-file F] [--reason TEXT] [--wait 1h]")
-run = _elsewhere("run", "Run a command: stillvault run [--env NAME=sv://PATH].. [--env-file F].. [--no-masking] -- CMD..")
+read = _elsewhere("read", "Print one secret: stillvault read sv://PATH[#FIELD] [-n] [--out-file F] [--reason TEXT] "
+                          "[--wait 1h] [--detach]")
+wait = _elsewhere("wait", "Print what was asked with --detach: stillvault wait HANDLE [--wait 25s] [--state]")
+run = _elsewhere("run", "Run a command: stillvault run [--env NAME=sv://PATH[#FIELD]].. [--env-file F].. [--no-masking] "
+                        "[--detach | --handle H] -- CMD..")
 inject = _elsewhere("inject", "Fill a template: stillvault inject -i TEMPLATE -o FILE")
 leases = _elsewhere("leases", "List or purge live leases: stillvault leases [purge [PATH]]")
 credential = _elsewhere("credential", "For other programs: stillvault credential git|aws|docker|podman|systemd ..; see docs/guides/helpers")

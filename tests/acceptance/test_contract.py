@@ -54,6 +54,9 @@ def place() -> Iterator[World]:
         alice.ok("policy", "set", "code", "--match", "code/**", "--people", "alice,bob", "--code", "--window", "0s")
         for path in ("prod/db", "prod/api", "two/db", "code/db"):
             alice.ok("seal", path, stdin=f"value of {path}".encode())
+        # The agent is a program of its own: a shell by another name, and what it starts.
+        shutil.copy(os.path.realpath("/bin/sh"), root / "agent")
+        (host.home / "identities.toml").write_text(f'[[identity]]\nclient = "agent/claude"\nexe = "{root}/agent"\n')
         host.socket.parent.mkdir(parents=True)
         host.socket.parent.chmod(0o755)
         host.start_daemon(*(["--system"] if os.geteuid() == 0 else []))
@@ -66,8 +69,8 @@ def place() -> Iterator[World]:
 class Asking:
     """A front that waits while others decide."""
 
-    def __init__(self, party: Party, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen([str(STILLVAULT), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def __init__(self, party: Party, *arguments: str, program: Path = STILLVAULT, **environment: str) -> None:
+        self.process = subprocess.Popen([str(program), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, env={**party.environment, **environment})
         party.world.processes.append(self.process)
 
@@ -377,11 +380,12 @@ def test_two_of_three(place: World) -> None:
 
 def test_the_code_of_the_asking_screen(place: World) -> None:
     db, bob = place.party("db"), place.party("bob")
-    asking = Asking(db, "read", "sv://code/db")
+    refused(db.run("--format", "json", "read", "sv://code/db"), 13)  # it is for the agent, and this is none
+    asking = Asking(db, "-c", f"{STILLVAULT} read sv://code/db; exit $?", program=place.root / "agent")
     card = card_of(bob, "code/db")
     assert card["code_required"] is True
     assert "code" not in card
-    assert card["host"] == "db-1"
+    assert (card["host"], card["client"]) == ("db-1", "agent/claude")
     refused(bob.run("--format", "json", "approve", card["id"], "--yes"), 2)
     code = db.json("requests", "--mine")["requests"][0]["code"]
     bob.ok("approve", card["id"], "--yes", "--code", code)
@@ -498,7 +502,7 @@ def test_reseal_and_revoke(place: World) -> None:
     last = [json.loads(line) for line in alice.ok("--format", "json", "audit", "tail", "-n", "20").out.splitlines()]
     assert [one["device"] for one in last if one["kind"] == "revoked" and one.get("outcome") == "client"] == ["agent/claude"]
     refused(alice.run("--format", "json", "client", "revoke", "agent/nobody"), 2)
-    assert db.run("read", "sv://code/db").code in (13, 14)
+    assert db.run("-c", f"{STILLVAULT} read sv://code/db; exit $?", program=place.root / "agent").code in (13, 14)
 
 
 def test_without_relay_or_daemon(place: World) -> None:

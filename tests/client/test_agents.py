@@ -27,8 +27,8 @@ def house():
     one = House(system=ROOT)
     try:
         one.build()
-        one.join("agent/helper", "host", "client", "invite", "agent/helper", "--host", "db-1", "--grade", GRADE, "--scope", "prod/agent/**")
-        one.join("agent/other", "host", "client", "invite", "agent/other", "--host", "db-1", "--grade", GRADE, "--scope", "other/**")
+        for who, scope in (("agent/helper", "prod/agent/**"), ("agent/other", "other/**")):
+            one.join(who, "host", "client", "invite", who, "--host", "db-1", "--grade", GRADE, "--scope", scope)
         one.policy("other", "other/**")
         one.policy("agent", "prod/agent/**", "--lease-scope", "task")
         one.policy("each", "prod/agent/each/**")
@@ -113,7 +113,8 @@ def test_an_agent_is_known_by_what_started_the_caller(house):
                     f"(/bin/sh {house.folder}/orphan.sh & ); sleep 2"):
         process = agent(house, command)
         seen = told(house, process)
-        assert seen["identity"] == {"client": "agent/helper", "entry": 1, "exe": path_of(house, "agent"), "pid": process.pid}, command
+        expected = {"client": "agent/helper", "entry": 1, "exe": path_of(house, "agent"), "pid": process.pid}
+        assert seen["identity"] == expected, command
         assert [one["subject"] for one in seen["clients"]] == ["agent/helper"]
         assert seen["task"] == {"kind": "agent", "pid": process.pid}
     text = house.ended(agent(house, "/bin/sh -c 'stillvault whoami; true'"))[0].decode()
@@ -131,7 +132,9 @@ def test_who_is_no_agent_is_the_host(house):
     "exec -a {agent} /bin/sh -c '{call}; true'",  # argv[0]
     "cp /bin/sh {folder}/agent; {folder}/agent -c '{call}; true'",  # the name of the file
     "ln -sf {agent} {folder}/link; env CLAUDECODE=1 STILLVAULT_CLIENT=agent/helper /bin/sh -c '{call}; true'",  # the environment
-    "/usr/bin/python3 -c 'import ctypes,subprocess;ctypes.CDLL(None).prctl(15,b\"agent\");subprocess.run([\"/bin/sh\",\"-c\",\"{call};true\"])'",
+    # the name that the kernel shows
+    "/usr/bin/python3 -c 'import ctypes,subprocess;ctypes.CDLL(None).prctl(15,b\"agent\");"
+    "subprocess.run([\"/bin/sh\",\"-c\",\"{call};true\"])'",
     "mkdir -p {folder}/bin2; cp /bin/sh \"{folder}/bin2/agent\"; cd {folder}/bin2 && ./agent -c '{call}; true'",
 ])
 def test_nothing_that_a_program_says_makes_it_the_agent(house, pretence, tmp_path):
@@ -143,7 +146,8 @@ def test_nothing_that_a_program_says_makes_it_the_agent(house, pretence, tmp_pat
 
 @pytest.mark.skipif(not ROOT, reason="needs a mount namespace")
 def test_a_mount_over_the_path_makes_nobody_the_agent(house):
-    over = f"unshare -m /bin/sh -c 'mount --bind /usr/bin/env {path_of(house, 'agent')} && {path_of(house, 'agent')} /bin/sh -c \"{WHOAMI}; true\"'"
+    path = path_of(house, "agent")
+    over = f"unshare -m /bin/sh -c 'mount --bind /usr/bin/env {path} && {path} /bin/sh -c \"{WHOAMI}; true\"'"
     process = house.start("", "/bin/sh", "-c", over, session=True)
     assert "identity" not in told(house, process)
 
@@ -151,7 +155,8 @@ def test_a_mount_over_the_path_makes_nobody_the_agent(house):
 def test_a_client_that_a_caller_names_must_be_its_own(house):
     script = ("import json,os,socket,sys\n"
               "sys.path.insert(0, sys.argv[2]); from caller import Call\n"
-              "one = Call(sys.argv[1]); one.hello(); ends = one.get(['prod/agent/key'], client='agent/helper'); print(json.dumps(one.last()))\n")
+              "one = Call(sys.argv[1]); one.hello(); ends = one.get(['prod/agent/key'], client='agent/helper')\n"
+              "print(json.dumps(one.last()))\n")
     file = house.folder / "claims.py"
     file.write_text(script)
     here = str(Path(__file__).parent)
@@ -185,7 +190,7 @@ def test_the_card_names_agent_and_host(house):
     assert (row["actor"], row["host"]) == ("agent/helper", "db-1")
 
 
-# ---- what is not clear is refused -----------------------------------------------------------------------------------------------
+# ---- what is not clear is refused ------------------------------------------------------------------------------------------
 
 
 def test_an_agent_started_by_another_agent_is_neither(house):
@@ -229,7 +234,10 @@ def test_a_program_that_was_replaced_while_it_runs_is_not_the_host(house):
     assert told(house, agent(house, WHOAMI))["identity"]["client"] == "agent/helper"
 
 
-# ---- the file ---------------------------------------------------------------------------------------------------------------------
+# ---- the file --------------------------------------------------------------------------------------------------------------
+
+
+TWO = "[[identity]]\nclient = 'agent/x'\nuid = 1\n[[identity]]\nclient = 'agent/y'\nuid = 1\n"
 
 
 @pytest.mark.parametrize(("text", "place", "rule"), [
@@ -247,14 +255,15 @@ def test_a_program_that_was_replaced_while_it_runs_is_not_the_host(house):
     ("[[identity]]\nuid = 1\n", "identity", "client"),
     ("identity = 1\n", "identity", "Expected `array`"),
     ("[[identity]\n", "", "not TOML"),
-    ("[[identity]]\nclient = 'agent/x'\nuid = 1\n[[identity]]\nclient = 'agent/y'\nuid = 1\n", "identity 2", "identity 1 holds wherever"),
-    ("[[identity]]\nclient = 'agent/x'\nuid = 1\n[[identity]]\nclient = 'agent/y'\nuid = 1\nexe = '/x'\n", "identity 2", "never would"),
+    (TWO, "identity 2", "identity 1 holds wherever"),
+    (TWO + "exe = '/x'\n", "identity 2", "never would"),
 ])
 def test_a_file_that_is_not_right_is_refused_with_place_rule_and_remedy(house, tmp_path, text, place, rule):
     file = tmp_path / "identities.toml"
     file.write_text(text)
-    done = subprocess.run([SCRIPTS / "stillvault", "daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file),
-                           "--format", "json"], env=house.environment("host"), capture_output=True, timeout=60, check=False)
+    words = ("daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file), "--format", "json")
+    done = subprocess.run([SCRIPTS / "stillvault", *words], env=house.environment("host"), capture_output=True, timeout=60,
+                          check=False)
     assert done.returncode == 2, done
     error = json.loads(done.stderr.splitlines()[-1])["error"]
     assert (error["code"], place in error["message"], rule in error["message"]) == ("identities", True, True), error
@@ -281,8 +290,9 @@ def test_a_file_that_others_could_write_is_refused(house, tmp_path, spoil):
             os.chown(file, 65534, 65534)
         case "absent":
             file.unlink()
-    done = subprocess.run([SCRIPTS / "stillvault", "daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file)],
-                          env=house.environment("host"), capture_output=True, timeout=60, check=False)
+    words = ("daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file))
+    done = subprocess.run([SCRIPTS / "stillvault", *words], env=house.environment("host"), capture_output=True, timeout=60,
+                          check=False)
     assert done.returncode == 2, done
     assert b"identities" in done.stderr
 
@@ -302,7 +312,7 @@ def test_the_file_is_read_again_and_a_bad_one_changes_nothing(house):
     assert "identity" not in told(house, agent(house, WHOAMI))
 
 
-# ---- task leases ---------------------------------------------------------------------------------------------------------------
+# ---- task leases -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_approval_covers_the_agents_descendants_and_nobody_else(house):
@@ -379,7 +389,7 @@ def test_asked_again_for_a_newer_version(house):
     assert b"there is a newer version" in err or b"the relay ended its lease" in err  # which of its two words came first
 
 
-# ---- handles of an agent ---------------------------------------------------------------------------------------------------------
+# ---- handles of an agent ---------------------------------------------------------------------------------------------------
 
 
 def test_a_handle_is_for_the_whole_task_where_the_policy_says_so(house):
@@ -402,7 +412,7 @@ def test_a_handle_is_for_the_program_that_was_shown_where_it_does_not(house):
 
 
 def test_a_handle_of_another_run_of_the_agent(house):
-    fifo = house.folder / "run"
+    fifo = house.folder / "another-run"
     with contextlib.suppress(FileExistsError):
         os.mkfifo(fifo)
     file = house.folder / "handle-of-one"

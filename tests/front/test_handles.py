@@ -36,9 +36,8 @@ class Desk:
                                    else {name: self.more["error"][name] for name in ("exit", "code")}))
                 case "take":
                     call.put([VALUES[ref] for ref in self.refs])
-                    call.say(event="delivered", values=[
-                        {"path": ref, "version": 1, "revision": 0, "length": len(VALUES[ref]), "from": "release", "window": 0, "left": 0}
-                        for ref in self.refs])
+                    fixed = {"version": 1, "revision": 0, "from": "release", "window": 0, "left": 0}
+                    call.say(event="delivered", values=[{**fixed, "path": ref, "length": len(VALUES[ref])} for ref in self.refs])
             frame = call.next()
 
 

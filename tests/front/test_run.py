@@ -254,8 +254,8 @@ def test_dry_run(front: Front) -> None:
 
 
 def test_dry_run_says_what_would_be_asked_of_whom(front: Front) -> None:
-    plan = {"path": "x/y", "client": "host/db-1", "policy": "prod", "people": ["alice", "bob"], "needed": 1, "window": 900, "uses": 0,
-            "scope": "process", "leased": False}
+    plan = {"path": "x/y", "client": "host/db-1", "policy": "prod", "people": ["alice", "bob"], "needed": 1, "window": 900,
+            "uses": 0, "scope": "process", "leased": False}
     refused = {"path": "z", "error": {"code": "forbidden", "exit": 13, "message": "no", "remedy": ""}}
     leased = {**plan, "path": "a", "leased": True}
     words = ("run", "--dry-run", "--env", "A=sv://x/y#f", "--env", "B=sv://z", "--env", "C=sv://a", "--", "true")
