@@ -14,6 +14,7 @@ what must be found, and thousands of files of other people's code in which next 
 
 from __future__ import annotations
 
+import bisect
 import math
 import re
 from collections import Counter
@@ -99,12 +100,13 @@ EXPRESSION = re.compile(r"[()<>{}\[\]|\\^]|::|->|\A[/.~@#&?]|\A[a-z+]{2,12}://|\
 
 def findings(text: str, name: str) -> list[Finding]:
     """Every finding in the text of a file with this base name, in order of place. Lines that say so are left out."""
-    lines = _Lines(text)
-    taken: list[tuple[int, int]] = []
+    taken: list[tuple[int, int]] = []  # places that are reported already, in order; none overlaps another
     found: list[Finding] = []
-    for one in _all(text, name, lines):
-        if not any(start < one.end and one.start < end for start, end in taken):
-            taken.append((one.start, one.end))
+    for one in _all(text, name, _Lines(text)):
+        at = bisect.bisect(taken, (one.start, one.end))
+        before, after = taken[at - 1 : at] if at else [], taken[at : at + 1]
+        if not any(start < one.end and one.start < end for start, end in (*before, *after)):
+            taken.insert(at, (one.start, one.end))
             found.append(one)
     return sorted(found, key=lambda one: one.start)
 
