@@ -131,19 +131,27 @@ NASTY = ["<img src=x onerror=alert(1)>", "</p><script>alert(2)</script>", "__pro
          "javascript:alert(3)", "Approved by CISO, host: ci-1", "\\u{202e}txt.exe", "\\u{1b}[2J\\u{1b}]0;x\\u{7}"]
 
 
+TAGS = ["img src=x", "svg", "iframe src=javascript:alert(1)", "body", "input autofocus", "video src=x", "details open",
+        "a href=javascript:alert(1)", "object data=javascript:alert(1)", "math"]
+EVENTS = ["onerror", "onload", "onfocus", "onclick", "ontoggle", "onmouseover", "onbegin", "onanimationend", "onwheel", "oncut"]
+PAYLOADS = [f"{start}<{tag} {event}=alert(1)>" for tag in TAGS for event in EVENTS for start in ("", "\"'></textarea></script>")]
+
+
 def test_hostile_words_are_plain_text_and_stay_in_their_place(town: Town) -> None:  # X1, X2, X3, X5, X10
     page = town.bob.page
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     reason = " ".join(NASTY)
     with rogue(town, "host/words") as ask:
         ask([{"path": "prod/db", "observed": {"exe": "/tmp/" + NASTY[0], "user": NASTY[1], "unit": NASTY[2]},
-              "claimed": {"reason": reason, "argv": NASTY}}])
+              "claimed": {"reason": reason, "argv": NASTY + PAYLOADS}}])
         open_card(town.bob)
         facts, claim = page.locator(".prompt > .evidence"), page.get_by_role("group", name="The caller says")
         assert facts.first.inner_text().replace("\n", "").count(NASTY[0]) == 1
         assert NASTY[1] in facts.first.inner_text().replace("\n", "")
         expect(claim.locator("bdi").first).to_have_text(reason)
-        assert claim.locator("bdi.word").all_inner_texts() == NASTY
+        claim.get_by_role("button", name="Show all").last.click()
+        assert claim.locator("bdi.word").all_text_contents() == NASTY + PAYLOADS
+        assert len(PAYLOADS) == 200
         assert "CISO" not in page.locator(".prompt").inner_text().partition("The caller says")[0]
         assert page.locator(".prompt > *").last.get_attribute("class") == "claim"  # after all facts
         assert page.evaluate("({}).polluted === undefined && Object.keys(Object.prototype).length === 0")
