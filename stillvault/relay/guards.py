@@ -104,7 +104,7 @@ def session(relay: Relay, bearer: bytes, now: int) -> Principal:
     if found is None or standing is None:
         raise ProblemError("sign-in")
     if found.person:
-        if standing.device(found.person, found.device, now) is None:
+        if not standing.signs(found.person, found.device, found.signer, now):
             raise ProblemError("sign-in")
         relay.seen.note(bearer, now)
         roles = standing.roles(found.person)

@@ -46,6 +46,12 @@ class Standing:
                 return one
         return None
 
+    def signs(self, person: str, device: str, signer: str, now: int) -> bool:
+        """Whether the device is in date and still lists the key with this hash; '' is any of its keys."""
+        found = self.device(person, device, now)
+        keys = found.auth if found else []
+        return any(signer in ("", public.b64encode(public.sha256(public.b64decode(key.public)))) for key in keys)
+
     def admins(self) -> list[str]:
         return [person.id for person in self.roster.people if "admin" in person.roles]
 

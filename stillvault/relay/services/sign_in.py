@@ -128,9 +128,20 @@ def _verify(
         return msgspec.json.decode(payload, type=SignedLogin), StoredSession("", "", cert.oid, ends, now, now), cert
     if body.person and body.device and not body.client:
         payload = standing.trust.verify_by_device("login", signed, body.person, body.device, now)
-        made = StoredSession(body.person, body.device, b"", ends, now, now, _label(body.label))
+        signer = msgspec.json.decode(signed, type=_Signed).signatures[0].key  # verified: it names the key that made it
+        made = StoredSession(body.person, body.device, b"", ends, now, now, _label(body.label), signer)
         return msgspec.json.decode(payload, type=SignedLogin), made, None
     raise ProblemError("body-form", "a login is of a person's device, or of a client", "client")
+
+
+class _Signature(msgspec.Struct):
+    key: str
+
+
+class _Signed(msgspec.Struct):
+    """Of a signed object: which key it says made it."""
+
+    signatures: list[_Signature]
 
 
 def _label(text: str) -> str:

@@ -16,6 +16,7 @@ class StoredSession(NamedTuple):
     created: int = 0
     last_seen: int = 0
     label: str = ""  # what the browser calls itself; empty for the command line
+    signer: str = ""  # hash of the key that signed in: one of several of a synced device may be revoked alone
 
 
 _COLUMNS = ", ".join(StoredSession._fields)
@@ -35,7 +36,7 @@ def take_setup_tokens(db: Connection) -> None:
 
 
 def add_session(db: Connection, hashed: bytes, session: StoredSession) -> None:
-    query = f"INSERT INTO sessions (hash, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  constant names
+    query = f"INSERT INTO sessions (hash, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  constant names
     db.execute(query, (hashed, *session))
 
 

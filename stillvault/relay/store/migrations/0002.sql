@@ -4,6 +4,7 @@
 ALTER TABLE sessions ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN last_seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN label TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN signer TEXT NOT NULL DEFAULT '';      -- the key of the device that signed in; '' before version 2
 CREATE INDEX sessions_by_person ON sessions (person);
 
 -- Ciphertext of the device's own making: AES-256-GCM under a key from its passkey (protocol 11).
