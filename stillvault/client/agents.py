@@ -178,7 +178,7 @@ class Sight:
             if is_file(self._key, entry.exe):
                 raise Forbidden("identity-changed", f"{entry.exe} is not the program whose digest identities.toml gives for "
                                 f"{entry.client}", "an administrator looks at it and writes the new digest")
-            if self._link in {os.fsencode(name) + GONE for name in (entry.exe, os.path.realpath(entry.exe))}:
+            if self._link.endswith(GONE) and os.fsdecode(self._link[: -len(GONE)]) in (entry.exe, os.path.realpath(entry.exe)):
                 raise Forbidden("identity-changed", f"{entry.exe} was replaced while it runs, so it is not known to be "
                                 f"{entry.client} any more", "start the agent again")
 

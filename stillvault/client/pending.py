@@ -110,6 +110,7 @@ def pending_event(visit: Visit) -> dict[str, Any] | None:
     if why := next((f"{one.path}: {one.why}" if len(own) > 1 else one.why for one in own if one.why), ""):
         event["why"] = why
     if not own:
+        event["queued"] = True
         event["why"] = "the same program has asked already; this call is next"
     return event
 

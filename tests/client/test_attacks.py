@@ -87,7 +87,7 @@ sys.path.insert(0, sys.argv[1])
 from caller import Call
 def ask(name):
     one = Call(sys.argv[2]); one.hello(); one.get(["prod/db"])
-    print(name, "why" in one.event(), flush=True)
+    print(name, "queued" in one.event(), flush=True)
     return one
 """
 JOINS = """
