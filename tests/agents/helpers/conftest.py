@@ -6,6 +6,7 @@ them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -58,11 +59,9 @@ class Place:
         self.world.processes.append(process)
         if stdin is not None:
             assert process.stdin is not None
-            try:
-                process.stdin.write(stdin)
-                process.stdin.close()
-            except BrokenPipeError:
-                pass
+            for step in (lambda pipe: pipe.write(stdin), lambda pipe: pipe.close()):
+                with contextlib.suppress(BrokenPipeError):  # it may say no before it has read all
+                    step(process.stdin)
             process.stdin = None
         return process
 
@@ -101,7 +100,12 @@ class Place:
 
 def finish(process: subprocess.Popen[bytes]) -> Done:
     """Waits for the end of a program."""
-    out, err = process.communicate(timeout=PATIENCE * 2)
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()  # and its card goes with it
+        out, err = process.communicate()
+        raise AssertionError(f"never ended: {process.args!r}\n{out!r}\n{err.decode(errors='replace')}") from None
     return Done(process.returncode, out, err)
 
 
