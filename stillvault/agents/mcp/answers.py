@@ -43,34 +43,37 @@ MEANINGS: dict[int, tuple[str, str, str]] = {
                             "Stop and tell the user the code; this may be an attack.", "no"),
     errors.EXIT_RATE_LIMITED: ("A limit on prompts was reached.", "Wait some minutes before anything else is asked.", "later"),
 }
+# Without run_with_secrets. The lease scope of a policy decides whether the shell may take what this server asked for.
+IN_A_SHELL = ("Released. Use it before it expires, in a shell: `stillvault run --handle HANDLE --env NAME=sv://PATH -- COMMAND`. "
+              "If that ends with 13, leave --handle out and give --reason WHY: people are then asked for that command.")
 CODES: dict[str, tuple[str, str, str]] = {
     "pending": ("Nobody has decided yet. This is neither a denial nor an error.",
                 "Call release_status with the handle to wait on, as often as needed.", "wait"),
     "handle": ("There is no such handle for this task: it ended long ago, or another task asked.",
                "Ask anew with request_release if the secret is still needed.", "yes"),
-    "handle-other": ("Another program asked for this handle than the one that takes it.", "Ask anew with request_release.",
+    "handle-other": ("Another program asked for this handle than the one that takes it.",
+                     "Let the program ask that will use it: `stillvault run --env NAME=sv://PATH --reason WHY -- COMMAND`.",
                      "yes"),
     "taken": ("The values of this handle were used already.",
               "Ask anew with request_release; where a lease lives nobody is asked again.", "yes"),
     "cancelled": ("The request was withdrawn.", "Ask anew only if the secret is still needed.", "yes"),
     "run-not-allowed": ("The person who set this server up did not allow it to run commands.",
-                        "Run `stillvault run --handle HANDLE --env NAME=sv://PATH -- COMMAND` in a shell, if you have one.",
-                        "no"),
+                        "Run `stillvault run --env NAME=sv://PATH --reason WHY -- COMMAND` in a shell, if you have one.", "no"),
 }
 NEXT = {
     "pending": "A person decides. Tell the user the code; then call release_status with this handle until it is ready or "
                "ended.",
-    "ready": "Released. Use it before it expires: run_with_secrets, or in a shell `stillvault run --handle HANDLE "
-             "--env NAME=sv://PATH -- COMMAND`.",
+    "ready": "Released. Use it before it expires, with run_with_secrets.",
     "delivered": "It was used. Ask anew for another use.",
     "ended": "It ended; see error.",
 }
 
 
-def handle(facts: HandleFacts) -> dict[str, Any]:
-    """How it stands with a handle."""
+def handle(facts: HandleFacts, *, may_run: bool) -> dict[str, Any]:
+    """How it stands with a handle. `may_run`: run_with_secrets is offered."""
     known = facts.state if facts.state in NEXT else "ended"
-    shown: dict[str, Any] = {"v": VERSION, "handle": facts.id, "state": known, "next": NEXT[known],
+    then = IN_A_SHELL if known == "ready" and not may_run else NEXT[known]
+    shown: dict[str, Any] = {"v": VERSION, "handle": facts.id, "state": known, "next": then,
                              "references": [SCHEME + path for path in facts.paths if PATH.fullmatch(path)]}
     if facts.expires:
         shown["expires"] = facts.expires

@@ -107,14 +107,14 @@ class Stillvault:
             options["uses"] = arguments["uses"]
         if "expires_seconds" in arguments:
             options["ttl"] = arguments["expires_seconds"]
-        return answers.handle(await self._client.ask(arguments["references"], **options))
+        return answers.handle(await self._client.ask(arguments["references"], **options), may_run=self._allow_run)
 
     async def _status(self, context: Context, arguments: Answer) -> Answer:
         handle = await self._client.resume(arguments["handle"])
         seconds = arguments.get("wait_seconds", answers.MAX_WAIT)
         if handle.state == "pending" and seconds:
             await self._wait(context, handle, seconds)
-        return answers.handle(handle)
+        return answers.handle(handle, may_run=self._allow_run)
 
     async def _wait(self, context: Context, handle: AsyncHandle, seconds: int) -> None:
         """Waits, and gives signs of life, so that a client which counts the silence goes on waiting."""
@@ -154,7 +154,7 @@ class Stillvault:
     async def _explain(self, context: Context, arguments: Answer) -> Answer:
         del context
         if "handle" in arguments:
-            shown = answers.handle(await self._client.resume(arguments["handle"]))
+            shown = answers.handle(await self._client.resume(arguments["handle"]), may_run=self._allow_run)
             answer = {name: shown[name] for name in ("v", "handle", "state", "next")}
             return answer | ({"explanation": shown["error"]} if "error" in shown else {})
         explanation = answers.meaning(arguments.get("code", ""))
