@@ -21,6 +21,10 @@ Secrets
   requests, cancel ID       what is being asked now
   daemon                    the client on this host
 
+Agents
+  skill, hook, init, scan   teach them, keep values from them
+  mcp                       tools for them, on standard input and output
+
 Approving
   inbox                     what waits for you
   approve, deny, freeze     your decision
