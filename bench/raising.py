@@ -29,9 +29,11 @@ def main() -> None:
     relay = Relay(organisation.relay, home.ca())
     client = load_clients(home)[0]
     own, org = b64encode(oid_of(client.cert)), organisation.org_id
-    session = sign_in(relay, lambda payload: client.key.sign("login", payload), org=b64decode(org), now=int(time.time()), client=own)
+    session = sign_in(relay, lambda payload: client.key.sign("login", payload), org=b64decode(org), now=int(time.time()),
+                      client=own)
     trust = TrustStore(home).refresh(relay, session.token, int(time.time()))
-    same = {"org": org, "client": own, "minimum": [1, 0], "suite": "p256", "uses": 0, "purpose": "use", "roster": list(trust.pair)}
+    same = {"org": org, "client": own, "minimum": [1, 0], "suite": "p256", "uses": 0, "purpose": "use",
+            "roster": list(trust.pair)}
     raised = ""
     for number, line in enumerate(sys.stdin):
         if line.strip() == "cancel":

@@ -196,6 +196,11 @@ async def post(port: int, context: ssl.SSLContext, text: str) -> None:
     writer.close()
 
 
+def note_end(process: subprocess.Popen[bytes], ended: list[float]) -> None:
+    process.communicate()
+    ended.append(time.time())
+
+
 def deliveries(tab: Tab, host: Party) -> list[float]:
     """Milliseconds from the decision leaving the page to the program's end with the value."""
     found = []
@@ -204,7 +209,7 @@ def deliveries(tab: Tab, host: Party) -> list[float]:
         asking = host.spawn("read", "-n", f"sv://{PATH}")
         open_card(tab, PATH)
         ended: list[float] = []
-        waiter = threading.Thread(target=lambda: (asking.communicate(), ended.append(time.time())))  # noqa: B023
+        waiter = threading.Thread(target=note_end, args=(asking, ended))
         waiter.start()
         approve(tab.page)
         waiter.join()
