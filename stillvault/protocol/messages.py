@@ -417,7 +417,7 @@ TargetKind = Literal["browser", "webpush", "ntfy", "gotify", "webhook", "smtp"]
 
 
 class NewTarget(Message):
-    """POST /v1/targets. Which fields a kind takes: docs/guides/notifications.md. `name` is an id, one of a kind for its person."""
+    """POST /v1/targets. Which fields a kind takes: docs/guides/notifications.md. `name` is an id, one of a kind for a person."""
 
     kind: TargetKind
     name: str
