@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -102,13 +103,27 @@ def texts(part: Any) -> Iterator[str]:
         yield from texts(inner)
 
 
+async def ended(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     root = Path(tempfile.mkdtemp(prefix="sv-"))
     world = World(root)
     try:
         world.start()
-        yield House(world)
+        made = House(world)
+        yield made
+        rows = made.alice.ok("audit", "export").out + (root / "relay.log").read_bytes()
+        assert len(rows) > 1000
+        assert in_bytes(rows, [*needles(CANARY), *needles(PLAINTEXT)]) == []
     finally:
         world.stop()
         shutil.rmtree(root, ignore_errors=True)
@@ -314,6 +329,11 @@ def test_a_lease_runs_many_commands_and_each_is_bounded(house: House) -> None:
             assert hostile["stdout"] == "\\u{1b}[2J\\u{202e}\\u{d}\ufffd\\u{0}ok"
             slow = await run("sh", "-c", 'echo begun; sleep 600; echo "$PW"', timeout_seconds=2)
             assert (slow["timed_out"], slow["stdout"]) == (True, "begun\n")
+            stubborn = ["sh", "-c", 'trap "" TERM; echo $$ > pid; exec sleep 600']
+            with pytest.raises(MCPError):
+                await agent.client.call_tool("run_with_secrets", read_timeout_seconds=3, arguments={
+                    "handle": await ready(), "argv": stubborn, "env": {"PW": "sv://kept/account#password"}})
+            assert await ended(int((house.project / "pid").read_text()))
             missing = await run("no-such-command-here")
             assert missing["exit_code"] == 127
             assert (await run("pwd"))["stdout"].strip() == str(house.project.resolve())

@@ -92,12 +92,20 @@ async def run(handle: str, argv: Sequence[str], env: Mapping[str, str], cwd: str
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Sees that nothing of the group stays behind, also where this is cancelled meanwhile."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE):
-                await asyncio.shield(process.wait())
+    """Sees that nothing of the group stays behind. Where this is cancelled, there is no time to ask nicely."""
+    if process.returncode is not None:
+        return
+    try:
+        _signal(process, signal.SIGTERM)
+        async with asyncio.timeout(GRACE):
+            await asyncio.shield(process.wait())
+    except (TimeoutError, asyncio.CancelledError) as reason:
+        _signal(process, signal.SIGKILL)
+        if isinstance(reason, asyncio.CancelledError):
+            raise
+        await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
