@@ -29,5 +29,5 @@ run = _elsewhere("run", "Run a command: stillvault run [--env NAME=sv://PATH[#FI
                         "[--detach | --handle H] -- CMD..")
 inject = _elsewhere("inject", "Fill a template: stillvault inject -i TEMPLATE -o FILE")
 leases = _elsewhere("leases", "List or purge live leases: stillvault leases [purge [PATH]]")
-credential = _elsewhere("credential", "For other programs: stillvault credential git|aws|docker|podman|systemd ..; see docs/guides/helpers")
+credential = _elsewhere("credential", "Answer another program: stillvault credential git|aws|docker|podman|systemd ..")
 whoami = _elsewhere("whoami", "What the daemon sees of the calling program: stillvault whoami")

@@ -1,7 +1,7 @@
 """One organisation for a file of tests: Alice approves, a host's daemon runs, and a program asks through a helper.
 
-The programs are the real consumers, as Debian ships them. A test fails, and does not skip, where one is missing: tools/setup brings
-them.
+The programs are the real consumers, as Debian ships them. A test fails, and does not skip, where one is missing: tools/setup
+brings them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.world import PATIENCE, SCRIPTS, Done, World, end
+from tests.world import PATIENCE, SCRIPTS, Done, World
 
 PASSWORD = "pa:ss=\"w\\o'rd é $(id) %25"  # what a line of text can hold
 
@@ -52,7 +52,8 @@ class Place:
         self.alice.ok("seal", path, stdin=value.encode() if isinstance(value, str) else value)
         return f"sv://{path}"
 
-    def start(self, *words: str | Path, stdin: bytes | None = None, cwd: Path | None = None, **extra: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str | Path, stdin: bytes | None = None, cwd: Path | None = None,
+              **extra: str) -> subprocess.Popen[bytes]:
         """Starts a program on the host."""
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, cwd=cwd or self.work, env=self.environment(**extra))
@@ -69,7 +70,8 @@ class Place:
         """Runs a program that nobody is asked for."""
         return finish(self.start(*words, stdin=stdin, cwd=cwd, **extra))
 
-    def approved(self, *words: str | Path, stdin: bytes | None = None, cwd: Path | None = None, **extra: str) -> tuple[Done, dict[str, Any]]:
+    def approved(self, *words: str | Path, stdin: bytes | None = None, cwd: Path | None = None,
+                 **extra: str) -> tuple[Done, dict[str, Any]]:
         """Runs a program whose card Alice approves. Gives what it did and the card."""
         process = self.start(*words, stdin=stdin, cwd=cwd, **extra)
         card = self.decide("approve")
@@ -121,17 +123,8 @@ def place() -> Iterator[Place]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.fixture
-def tidy() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes to end after a test."""
-    processes: list[subprocess.Popen[bytes]] = []
-    yield processes
-    for process in reversed(processes):
-        end(process)
-
-
-def nothing_leaks(done: Done, *values: Sequence[Any]) -> None:
+def nothing_leaks(done: Done, *values: str | bytes) -> None:
     """No value stands in what a program printed."""
     for value in values:
-        raw = value.encode() if isinstance(value, str) else bytes(value)
+        raw = value.encode() if isinstance(value, str) else value
         assert raw not in done.out and raw not in done.err

@@ -48,7 +48,8 @@ def served(root: Path, username: str, password: str) -> Iterator[tuple[str, list
             environment = {
                 "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(root), "GIT_HTTP_EXPORT_ALL": "1", "REMOTE_USER": username,
                 "REQUEST_METHOD": self.command, "PATH_INFO": path, "QUERY_STRING": query, "CONTENT_LENGTH": str(length),
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""), "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
             }
             done = subprocess.run([backend()], input=body, capture_output=True, env=environment, check=True)
             head, _, content = done.stdout.partition(b"\r\n\r\n")

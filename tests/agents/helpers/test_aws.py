@@ -132,5 +132,6 @@ def test_refusals_reach_the_sdk(place: Place) -> None:
     settings["STILLVAULT_SOCKET"] = str(place.work / "absent.sock")
     silent = place.run(sys.executable, "-c", LOAD, "1", **settings)
     assert silent.code != 0 and "CredentialRetrievalError" in silent.said and "no daemon" in silent.said
-    for words in ([], ["--id-ref", "sv://a"], ["--ref", "sv://a", "--key-ref", "sv://b"], ["--ref", "sv://a", "get"], ["--ref", "a"]):
+    for words in ([], ["--id-ref", "sv://a"], ["--ref", "sv://a", "--key-ref", "sv://b"], ["--ref", "sv://a", "get"],
+                  ["--ref", "a"]):
         assert place.run(STILLVAULT, "credential", "aws", *words).code == 2, words

@@ -78,8 +78,8 @@ def test_push_and_fetch(place: Place, tmp_path: Path) -> None:
         refused = place.denied("git", "-C", str(clone), "ls-remote", f"{url}/a.git")
         assert refused.code != 0 and seen == []
         assert "told us to quit" in refused.said  # and no question at the terminal after a person said no
-    heads = subprocess.run(["git", "-C", root / "a.git", "log", "--format=%s", "main"], capture_output=True, text=True, check=True)
-    assert heads.stdout == "one\n"
+    heads = subprocess.run(["git", "-C", root / "a.git", "log", "--format=%s", "main"], capture_output=True, check=True)
+    assert heads.stdout == b"one\n"
 
 
 def test_a_lease_serves_git_again_and_says_when_it_ends(place: Place) -> None:
@@ -97,11 +97,13 @@ def test_a_lease_serves_git_again_and_says_when_it_ends(place: Place) -> None:
 def test_a_host_that_it_was_not_told_of_gets_silence(place: Place) -> None:
     helper = [SCRIPTS / "git-credential-stillvault", "--ref", "sv://once/git", "--for", "https://git.example.com/team"]
     for asked in (b"protocol=https\nhost=git.example.org\n\n", b"protocol=http\nhost=git.example.com\n\n",
-                  b"protocol=https\nhost=git.example.com\npath=teammates/a.git\n\n", b"protocol=https\nhost=git.example.com:444\n\n",
+                  b"protocol=https\nhost=git.example.com\npath=teammates/a.git\n\n",
+                  b"protocol=https\nhost=git.example.com:444\n\n",
                   b"protocol=https\nhost=git.example.com\n\n", b"", b"\n"):
         done = place.run(*helper, "get", stdin=asked)
         assert (done.code, done.out, done.err) == (0, b"", b""), asked
-    named = place.run(*helper, "--username", "ci", "get", stdin=b"protocol=https\nhost=git.example.com\npath=team/a\nusername=bob\n\n")
+    bob = b"protocol=https\nhost=git.example.com\npath=team/a\nusername=bob\n\n"
+    named = place.run(*helper, "--username", "ci", "get", stdin=bob)
     assert (named.code, named.out, named.err) == (0, b"", b"")
     assert place.cards() == []
 
@@ -112,7 +114,8 @@ def test_store_and_erase_do_nothing(place: Place) -> None:
         done = place.run(SCRIPTS / "git-credential-stillvault", "--ref", "sv://once/git", operation, stdin=asked)
         assert (done.code, done.out, done.err) == (0, b"", b""), operation
     for operation in ("approve", "reject"):
-        done = place.run(*configured("https://git.example.com", "stillvault --ref sv://once/git"), "credential", operation, stdin=asked)
+        git = configured("https://git.example.com", "stillvault --ref sv://once/git")
+        done = place.run(*git, "credential", operation, stdin=asked)
         assert (done.code, done.out, done.err) == (0, b"", b""), operation
 
 

@@ -1,4 +1,4 @@
-"""Podman's shell secret driver: what is stored is a reference, and every `podman run` asks a person. A real podman, a real run."""
+"""Podman's shell secret driver: what is stored is a reference, and every `podman run` asks a person. A real podman."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Podman:
         self.root.mkdir()
         helper = {verb: f"{verb} = \"exec stillvault credential podman --dir {self.kept} {verb}\"" for verb in OPERATIONS}
         (self.root / "containers.conf").write_text(CONF + "\n".join(helper.values()) + "\n")
-        self.words = ["podman", "--root", str(self.root / "storage"), "--runroot", str(self.root / "run"), "--storage-driver", "vfs"]
+        places = ["--root", str(self.root / "storage"), "--runroot", str(self.root / "run")]
+        self.words = ["podman", *places, "--storage-driver", "vfs"]
         self.settings = {"CONTAINERS_CONF": str(self.root / "containers.conf")}
 
     def run(self, *words: str, stdin: bytes | None = None) -> Done:
@@ -58,7 +59,8 @@ class Podman:
 
     def holds(self, value: bytes) -> list[str]:
         """The files of its storage that hold a value."""
-        found = subprocess.run(["grep", "-rlaF", value.split(b"\n")[0], self.root, self.kept], capture_output=True, text=True, check=False)
+        grep = ["grep", "-rlaF", value.split(b"\n")[0], self.root, self.kept]
+        found = subprocess.run(grep, capture_output=True, text=True, check=False)
         return found.stdout.splitlines()
 
 
@@ -100,7 +102,8 @@ def test_a_variable_and_what_stays_on_the_disk(place: Place, podman: Podman) -> 
     place.seal("once/variable", b"a value for a variable")
     assert podman.run("secret", "create", "v", "-", stdin=b"sv://once/variable").code == 0
     for target in ("type=env,target=V", "type=mount,target=/v"):
-        box = ["run", "--name", "one", "--secret", f"v,{target}", "localhost/box", "/bin/busybox", "sh", "-c", 'echo "$V"; cat /v; true']
+        print_both = ["/bin/busybox", "sh", "-c", 'echo "$V"; cat /v; true']
+        box = ["run", "--name", "one", "--secret", f"v,{target}", "localhost/box", *print_both]
         done, _ = place.approved(*podman.words, *box, **podman.settings)
         assert b"a value for a variable" in done.out, done.said
         copies = podman.holds(b"a value for a variable")

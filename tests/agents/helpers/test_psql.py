@@ -37,8 +37,8 @@ class Server:
         first.chmod(0o644)
         data = self.folder / "data"
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.folder)}
-        subprocess.run([programs / "initdb", "-D", data, "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={first}", "--no-sync"],
-                       check=True, capture_output=True, env=environment, cwd=self.folder, **who)
+        initdb = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={first}", "--no-sync"]
+        subprocess.run(initdb, check=True, capture_output=True, env=environment, cwd=self.folder, **who)
         self.process = subprocess.Popen(
             [programs / "postgres", "-D", data, "-p", str(self.port), "-k", self.folder, "-c", "listen_addresses=127.0.0.1",
              "-c", "fsync=off"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
@@ -102,8 +102,8 @@ def test_what_the_file_in_memory_is(place: Place) -> None:
     assert value not in shown.out  # masked as any value is
     raw, _ = place.approved(STILLVAULT, "run", "--no-masking", "--file", "F=sv://once/file", "--", "sh", "-c", 'cat "$F"')
     assert raw.out == value
-    both, card = place.approved(STILLVAULT, "run", "--no-masking", "--env", "A=sv://once/pg", "--file", "B=sv://once/pg", "--", "sh", "-c",
-                                'printf %s "$A"; cat "$B"')
+    both, card = place.approved(STILLVAULT, "run", "--no-masking", "--env", "A=sv://once/pg", "--file", "B=sv://once/pg", "--",
+                                "sh", "-c", 'printf %s "$A"; cat "$B"')
     assert both.text == PASSWORD * 2 and len(card["requests"]) == 1
     for words in (["--file", "F"], ["--file", "F=x"], ["--file", "1=sv://a"]):
         assert place.run(STILLVAULT, "run", *words, "--", "true").code == 2, words

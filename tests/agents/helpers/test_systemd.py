@@ -17,7 +17,13 @@ from tests.world import PATIENCE, STILLVAULT, end, read_line
 
 LIMIT = 1024 * 1024  # bytes; what systemd takes for one credential (systemd.exec(5))
 VALUE = b"\0\xff any bytes\n" * 100
-TABLE = "# unit, credential, reference\nweb.service db sv://once/unit\nworker@.service db sv://once/unit#k\nprobe.service db sv://once/text\n"
+TABLE = """# unit, credential, reference
+web.service db sv://once/unit
+worker@.service db sv://once/unit#k
+probe.service db sv://once/text
+a.service db sv://kept/unit
+b.service key sv://kept/unit
+"""
 
 
 class Served:
@@ -82,13 +88,24 @@ def test_a_refusal_is_more_than_systemd_takes(place: Place, served: Served) -> N
     place.alice.ok("deny", place.cards()[0]["id"])
     refused = all_of(link)
     assert len(refused) > LIMIT and set(refused) == {0}
-    for address in (b"2/unit/web.service/other", b"3/unit/other.service/db", b"4/unit/worker@1.service/none", b"5/user/web.service/db",
-                    b"6/unit/web.service", b"7/unit/web.service/db/x", b"8", None):
+    for address in (b"2/unit/web.service/other", b"3/unit/other.service/db", b"4/unit/worker@1.service/none",
+                    b"5/user/web.service/db", b"6/unit/web.service", b"7/unit/web.service/db/x", b"8", None):
         assert len(all_of(served.connect(address))) > LIMIT, address
     # A field that the value does not have: asked, released, and refused on this side.
     link = served.connect(b"9/unit/worker@1.service/db")
     place.decide("approve")
     assert len(all_of(link)) > LIMIT
+    assert place.cards() == []
+
+
+def test_a_lease_is_the_servers(place: Place, served: Served) -> None:
+    """Within the window, whatever the table maps to the same secret is served, as the guide says."""
+    place.seal("kept/unit", VALUE)
+    link = served.connect(b"1/unit/a.service/db")
+    place.decide("approve")
+    assert all_of(link) == VALUE
+    assert all_of(served.connect(b"2/unit/b.service/key")) == VALUE
+    assert len(all_of(served.connect(b"3/unit/b.service/db"))) > LIMIT
     assert place.cards() == []
 
 
@@ -115,8 +132,8 @@ def test_only_root_and_our_own_account_are_answered(place: Place, served: Served
     served.socket.chmod(0o666)
     code = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(b'\\0' + b'9/unit/web.service/db')\n"
             f"s.connect({str(served.socket)!r})\nn = 0\nwhile p := s.recv(65536): n += len(p)\nprint(n)\n")
-    done = subprocess.run(["python3", "-c", code], capture_output=True, user=65534, group=65534, extra_groups=[], timeout=PATIENCE,
-                          check=False, env={"PATH": os.environ["PATH"]}, cwd="/")
+    done = subprocess.run(["python3", "-c", code], capture_output=True, user=65534, group=65534, extra_groups=[],
+                          timeout=PATIENCE, check=False, env={"PATH": os.environ["PATH"]}, cwd="/")
     served.socket.chmod(0o600)
     if done.returncode == 0:
         assert int(done.stdout) > LIMIT
@@ -168,8 +185,9 @@ read second; rm -f {out}; systemctl --user start probe.service; echo "ended $?"
 systemctl --user show -p ExecMainStatus --value probe.service
 systemctl --user exit; wait
 """
+    environment = {"PATH": os.environ["PATH"], "HOME": str(place.work)}
     house = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", script], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"], "HOME": str(place.work)})
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     place.world.processes.append(house)
     assert house.stdin is not None
     house.stdin.write(b"\n")
