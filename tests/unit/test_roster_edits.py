@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from stillvault.admin import roster as rosters
 from stillvault.protocol.errors import Forbidden, Usage
-from stillvault.protocol.objects import Device, Hold, Kem, Key, Person, Roster
+from stillvault.protocol.objects import Device, Hold, Kem, Key, Person, Recovery, RecoveryKey, Roster
 
 NOW = 1_900_000_000
 
@@ -125,3 +125,26 @@ def test_what_changed_is_told() -> None:
     assert "device bob-0 of bob was retired" in lines
     assert "policy prod: 2 of alice, bob for prod/**, tier soft" in lines
     assert rosters.changes(after, after) == []
+
+
+def test_another_key_under_a_name_that_was_there_is_told() -> None:  # A2
+    def recovery(first: str) -> Recovery:
+        keys = [RecoveryKey(id=name, kem=Kem(suite="p256", public=f"{first}-{name}")) for name in ("r1", "r2")]
+        return Recovery(threshold=2, keys=keys)
+
+    before = rosters.with_policy(RULE, recovery("own"))(BEFORE)
+    alice = before.people[0]
+    bent = msgspec.structs.replace(
+        alice.devices[0], kem=Kem(suite="p256", public="mallory"), tier="synced", auth=[Key(alg="ed25519", public="mallory")]
+    )
+    people = [msgspec.structs.replace(alice, devices=[bent]), *before.people[1:]]
+    policies = [msgspec.structs.replace(before.policies[0], recovery=recovery("mallory"))]
+    assert rosters.changes(before, msgspec.structs.replace(before, people=people, policies=policies)) == [
+        "device alice-0 of alice has another key: what is sealed now opens with that one",
+        "device alice-0 of alice counts as synced now",
+        "device alice-0 of alice has now 1 key to sign with",
+        "policy prod: 2 of alice, bob for prod/**, tier soft",
+        "the recovery keys of policy prod are now 2 of r1, r2",
+    ]
+    bare = msgspec.structs.replace(before, policies=[msgspec.structs.replace(before.policies[0], recovery=UNSET)])
+    assert rosters.changes(before, bare)[-1] == "policy prod has no recovery keys any more"
