@@ -5,6 +5,8 @@ All of it is ciphertext of the devices' own making. What the relay may check is 
 
 from __future__ import annotations
 
+import msgspec
+
 from stillvault.crypto import public
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused
@@ -27,7 +29,8 @@ async def keep(call: Call, body: messages.WrappedKey) -> None:
     """Stores a wrapped key of the session's own device.
 
     1. a credential id, a P-256 key, a blob of a wrapped key's length
-    2. its own KEM key, where it is one; at most so many credentials
+    2. its own KEM key, where it is one; of one of its passkeys, where it has some
+    3. at most so many credentials; a copy that is here stays: a session alone, without the passkey, cannot destroy a key
     """
     # 1.
     _bytes(body.credential, range(1, LONGEST_CREDENTIAL + 1), "credential")
@@ -38,10 +41,18 @@ async def keep(call: Call, body: messages.WrappedKey) -> None:
     device = standing.device(call.who.person, call.who.device, call.now) if standing else None
     if body.kind == "kem" and (device is None or device.kem.public != body.public):
         raise ProblemError("body-form", "it is not the KEM key of this device on the roster", "public")
+    passkeys = [key.credential for key in device.auth if key.credential is not msgspec.UNSET] if device else []
+    if passkeys and body.credential not in passkeys:
+        raise ProblemError("body-form", "it is no passkey of this device on the roster", "credential")
     who, key = call.who, StoredKey(body.credential, body.kind, body.public, body.blob, call.now)
 
     def change(tx: Transaction) -> None:
-        known = {one.credential for one in wrapped.of_device(tx.connection, who.person, who.device)}
+        # 3.
+        found = wrapped.of_device(tx.connection, who.person, who.device)
+        same = [one for one in found if (one.credential, one.kind) == (key.credential, key.kind)]
+        if same and (same[0].public, same[0].blob) != (key.public, key.blob):
+            raise ProblemError("conflict", "there is a copy of this key already", "blob")
+        known = {one.credential for one in found}
         if body.credential not in known and len(known) >= MOST_CREDENTIALS:
             raise ProblemError("conflict", f"a device has at most {MOST_CREDENTIALS} passkeys", "credential")
         wrapped.put(tx.connection, who.person, who.device, key)

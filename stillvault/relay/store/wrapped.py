@@ -17,7 +17,7 @@ class StoredKey(NamedTuple):
 
 
 def put(db: Connection, person: str, device: str, key: StoredKey) -> None:
-    """A later one of the same credential and kind takes the place of the earlier."""
+    """One of each credential and kind."""
     db.execute("INSERT OR REPLACE INTO wrapped VALUES (?, ?, ?, ?, ?, ?, ?)", (person, device, *key))
 
 
