@@ -122,6 +122,31 @@ def test_an_agent_is_known_by_what_started_the_caller(house):
     assert f"started by {path_of(house, 'agent')}" in text
 
 
+def test_no_depth_of_shells_hides_the_agent(house):
+    file = house.folder / "deep.sh"
+    file.write_text(f'if [ $1 -gt 0 ]; then /bin/sh {file} $(($1 - 1)); else {WHOAMI}; fi; true\n')
+    process = agent(house, f"/bin/sh {file} 60")
+    assert told(house, process)["identity"]["pid"] == process.pid
+    out, err = house.ended(agent(house, f"/bin/sh {file} 300"))  # deeper than is looked at: nobody at all, and not the host
+    assert out == b""
+    assert b"it has more than 256 ancestors" in err
+
+
+def test_what_leaves_parents_and_session_behind_is_not_known_any_more(house):
+    """The limit that docs/guides/hosts.md names; an account, a unit or a container is what such a program takes along."""
+    escape = f"setsid setsid /bin/sh -c '{WHOAMI} > {house.folder}/escaped; true'; sleep 1"
+    file = house.folder / "escaped"
+    house.ended(agent(house, escape))
+    until(lambda: file.exists() and file.read_text().endswith("\n"), "it did not say who it is")
+    assert "identity" not in json.loads(file.read_text())
+    exe = path_of(house, "agent")
+    identities(house, entry(exe=exe, uid=os.geteuid()), entry(uid=os.geteuid()))
+    file.unlink()
+    house.ended(agent(house, escape))
+    until(lambda: file.exists() and file.read_text().endswith("\n"), "it did not say who it is")
+    assert json.loads(file.read_text())["identity"] == {"client": "agent/helper", "entry": 2}
+
+
 def test_who_is_no_agent_is_the_host(house):
     seen = told(house, house.shell(f"{WHOAMI}; true"))
     assert "identity" not in seen
