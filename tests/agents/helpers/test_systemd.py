@@ -109,6 +109,16 @@ def test_a_lease_is_the_servers(place: Place, served: Served) -> None:
     assert place.cards() == []
 
 
+def test_a_start_that_was_given_up_withdraws_its_card(place: Place, served: Served) -> None:
+    link = served.connect(b"1/unit/web.service/db")
+    place.wait_for_card()
+    link.close()
+    for _ in range(200):
+        if not place.cards():
+            return
+    raise AssertionError("the card is still there")
+
+
 def test_several_units_wait_at_once(place: Place, served: Served) -> None:
     links = [served.connect(f"{number}/unit/{unit}/db".encode()) for number, unit in enumerate(["web.service", "probe.service"])]
     answers: dict[int, bytes] = {}

@@ -15,7 +15,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path as FilePath, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -59,8 +59,28 @@ fn answer(map: &FilePath, options: &Options, format: Format) -> Result<u8, Fault
         let message = format!("{} names no secret for {unit} {credential}", map.display());
         return Err(Fault::usage(message, "add a line: UNIT CREDENTIAL sv://PATH"));
     };
-    let released = release_one(&row.reference, &["systemd", &unit, &credential], &options.question, format)?;
+    let answered = Arc::new(AtomicBool::new(false));
+    withdraw_when_left(answered.clone());
+    let released = release_one(&row.reference, &["systemd", &unit, &credential], &options.question, format);
+    answered.store(true, Ordering::SeqCst);
+    let released = released?;
     text::output(&released.bytes).map(|()| exit::OK)
+}
+
+/// Ends this process, and with it the question, when whoever connected goes away before people answered: systemd gave up the start.
+fn withdraw_when_left(answered: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let connection = std::io::stdin();
+        loop {
+            // No event is asked for: a connection that is closed for good is told all the same, one that has nothing to say is not.
+            let mut watched = [PollFd::new(connection.as_fd(), PollFlags::empty())];
+            match poll(&mut watched, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                Ok(_) if !answered.load(Ordering::SeqCst) => std::process::exit(i32::from(exit::ERROR)),
+                _ => return,
+            }
+        }
+    });
 }
 
 /// Which unit wants what, by the address of whoever connected; root and our own account alone may say so.
@@ -156,9 +176,11 @@ fn hand_over(connection: UnixStream, map: &FilePath, options: &Options, busy: &A
     }
     let mut command = Command::new(std::fs::read_link("/proc/self/exe")?);
     command.args(["credential", "systemd", "--map"]).arg(map);
-    for (flag, seconds) in [("--ttl", options.question.ttl), ("--wait", options.question.wait)] {
-        if let Some(seconds) = seconds {
-            command.arg(flag).arg(seconds.to_string());
+    let asked = &options.question;
+    let numbers = [("--ttl", asked.ttl), ("--wait", asked.wait), ("--window", asked.window), ("--uses", asked.uses)];
+    for (flag, number) in numbers {
+        if let Some(number) = number {
+            command.arg(flag).arg(number.to_string());
         }
     }
     if let Some(reason) = &options.question.reason {
