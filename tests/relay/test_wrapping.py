@@ -65,6 +65,16 @@ def test_a_session_without_the_passkey_cannot_destroy_a_copy(org: Organisation) 
     assert {key["blob"] for key in ben.get("/v1/wrapped").ok()["keys"]} == {BLOB}
 
 
+def test_a_copy_is_for_a_passkey_that_the_roster_lists(org: Organisation) -> None:
+    ben, mine = org.devices["ben"], b64encode(b"credential-1")
+    passkey = {"alg": "webauthn-es256", "public": b64encode(SigningKey.generate("es256").public), "credential": mine}
+    both = {**ben.listed(), "tier": "synced", "auth": [key_of(ben.auth), {**passkey, "rp_id": "localhost", "backup": True}]}
+    publish_with(org, both, "ben", "").ok()
+    answer = ben.post("/v1/wrapped", wrapped(ben, credential=b64encode(b"credential-2")))
+    assert (answer.code, answer.json["field"]) == ("body-form", "credential")
+    ben.post("/v1/wrapped", wrapped(ben)).ok()
+
+
 def test_a_device_cannot_fill_the_disk(org: Organisation) -> None:
     answers = [org.admin.post("/v1/wrapped", wrapped(org.admin, credential=b64encode(bytes([n])))) for n in range(17)]
     assert [one.status for one in answers] == [200] * 16 + [409]
