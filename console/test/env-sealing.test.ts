@@ -67,6 +67,17 @@ it("stops behind a line that failed, and looks at it again before the next try",
   expect(planned).toEqual(["x/b"]);
 });
 
+it("never seals a line of a file that was wiped meanwhile", async () => {
+  const own = file.slice();
+  const all = await lines();
+  await sealLines(account, own, all, never, () => {
+    if (sealed.length === 1) own.fill(0);
+  });
+  expect(sealed.map(({ value }) => value)).toEqual(["1"]);
+  expect(all.map((one) => one.state)).toEqual(["sealed", "failed", "waiting"]);
+  expect(all[1]!.error).toMatchObject({ code: "wiped" });
+});
+
 it("names the line that no policy covers", async () => {
   const [first] = assignments;
   const [line] = await planLines(account, new Map([[first!, "no/policy"]]));

@@ -1,6 +1,7 @@
 // A person at work in this browser: pin, device, trust, and one ceremony at a time. `trust()` is what every decision begins with.
 import type { Api } from "../api";
 import { b64, oid, unb64, type Bytes } from "../protocol/encoding";
+import { Refused } from "../protocol/error";
 import type { Opener } from "../protocol/hpke";
 import { keyHint, softSigner, verifySignature, type Signer } from "../protocol/keys";
 import type { Device, Key, Pair, Signature } from "../protocol/objects";
@@ -31,6 +32,7 @@ export class Account {
   readonly memory: Memory;
   #trust: Trust | undefined;
   #fetching: Promise<Trust> | undefined;
+  #forgotten = 0; // how often: an answer asked for before the last time is not kept
 
   constructor(
     readonly api: Api,
@@ -80,15 +82,26 @@ export class Account {
   /** The roster has changed: the next `trust()` fetches it. */
   forget(): void {
     this.#trust = undefined;
+    this.#forgotten += 1;
   }
 
   async #fetch(): Promise<Trust> {
-    const given = await this.api.get<{ roots: unknown[]; roster: unknown }>("/v1/trust");
-    return this.accept(given);
+    for (let again = false; ; again = true) {
+      const before = this.#forgotten;
+      const given = await this.api.get<{ roots: unknown[]; roster: unknown }>("/v1/trust");
+      try {
+        const trust = await this.#accept(given);
+        if (before !== this.#forgotten) continue; // the roster changed while this one was on its way
+        this.#trust = trust;
+        return trust;
+      } catch (error) {
+        // Another tab may have seen a newer one while ours was on its way; a relay that went back says the same again.
+        if (again || !(error instanceof Refused && error.code === "rollback")) throw error;
+      }
+    }
   }
 
-  /** As `trust`, for a root chain and roster that came by another way (the answer to a publication). */
-  async accept(given: { roots: unknown[]; roster: unknown }): Promise<Trust> {
+  async #accept(given: { roots: unknown[]; roster: unknown }): Promise<Trust> {
     for (;;) {
       const known = await this.memory.read<Seen>("seen");
       const seen = known && { roster: known.roster, oid: unb64(known.oid) };
@@ -99,10 +112,7 @@ export class Account {
         mine = old?.oid === known?.oid; // another tab may have seen a newer one since we read: verify against that
         return mine || !old ? next : old;
       });
-      if (mine) {
-        this.#trust = trust;
-        return trust;
-      }
+      if (mine) return trust;
     }
   }
 
@@ -175,10 +185,10 @@ export class Account {
     return this.signer();
   }
 
-  /** The relay's copies of this device's wrapped keys, kept here from now on. */
+  /** The relay's copies of this device's wrapped keys, kept here from now on beside those that are here. */
   async fetchWrapped(): Promise<Wrapped[]> {
     const { keys } = await this.api.get<{ keys: Wrapped[] }>("/v1/wrapped");
-    await this.memory.addWrapped(keys);
+    await this.memory.addGiven(keys);
     return keys;
   }
 

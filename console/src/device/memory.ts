@@ -92,6 +92,23 @@ export interface Wrapped {
   blob: string;
 }
 
+/** A copy of the relay's never takes the place of one that is here: ours may be the last good one. */
+export function withGiven(kept: readonly Wrapped[], given: readonly Wrapped[]): Wrapped[] {
+  const same = (one: Wrapped, other: Wrapped) =>
+    one.credential === other.credential && one.kind === other.kind && one.public === other.public;
+  return given.reduce<Wrapped[]>((all, one) => (all.some((other) => same(one, other)) ? all : [...all, one]), [...kept]);
+}
+
+/** The highest of each path; `known` itself where nothing is higher. */
+export function raised(
+  known: Map<string, Pair>, found: readonly (readonly [path: string, pair: Pair])[],
+): Map<string, Pair> {
+  return found.reduce((all, [path, pair]) => {
+    const seen = all.get(path);
+    return seen && comparePairs(seen, pair) >= 0 ? all : new Map(all).set(path, pair);
+  }, known);
+}
+
 /** The records of one person's device in one organisation. */
 export class Memory {
   readonly #prefix: string;
@@ -118,11 +135,15 @@ export class Memory {
   }
 
   /** Remembers (version, revision) of a path; never goes back. */
-  async sawHighest(path: string, pair: Pair): Promise<void> {
-    await this.change<Map<string, Pair>>("highest", (old = new Map()) => {
-      const known = old.get(path);
-      return known && comparePairs(known, pair) >= 0 ? old : new Map(old).set(path, pair);
-    });
+  sawHighest(path: string, pair: Pair): Promise<void> {
+    return this.sawAll([[path, pair]]);
+  }
+
+  /** As `sawHighest`, for a page of a list: written only where something is new. */
+  async sawAll(found: readonly (readonly [path: string, pair: Pair])[]): Promise<void> {
+    const known = (await this.read<Map<string, Pair>>("highest")) ?? new Map<string, Pair>();
+    if (raised(known, found) === known) return;
+    await this.change<Map<string, Pair>>("highest", (old = new Map()) => raised(old, found));
   }
 
   logHead(): Promise<[number, string] | undefined> {
@@ -156,6 +177,12 @@ export class Memory {
     return (await this.read<Wrapped[]>("wrapped")) ?? [];
   }
 
+  /** Copies that the relay gave. */
+  async addGiven(found: readonly Wrapped[]): Promise<void> {
+    await this.change<Wrapped[]>("wrapped", (old = []) => withGiven(old, found));
+  }
+
+  /** Keys of our own making. */
   async addWrapped(found: readonly Wrapped[]): Promise<void> {
     const same = (one: Wrapped, other: Wrapped) => one.credential === other.credential && one.kind === other.kind;
     const stays = (one: Wrapped) => !found.some((other) => same(one, other));

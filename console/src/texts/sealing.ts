@@ -19,6 +19,10 @@ export const sealingText = {
   tooLarge: (bytes: number) =>
     words(`The value has ${bytes} bytes; at most 61440 (60 KiB) can be sealed.`, "Seal a key, and keep the rest elsewhere."),
   overtaken: (path: string) => words(`Somebody else sealed ${path} meanwhile. Yours was not stored.`, "Look at it, then seal again."),
+  moved: (path: string, lines: readonly string[]) =>
+    words(`Who may open ${path}, or how, has changed since this page showed it. Nothing was sealed.`,
+      [...lines, "Look at it as it is now, then seal again"].join(". ") + "."),
+  wiped: () => words("The file is not in this page any more. Nothing was sealed.", "Choose the file again."),
   otherStored: (path: string) =>
     words(`The relay says that it stored another seal of ${path} than it was sent.`, "Look at its history before you rely on it; then seal again."),
 } as const;

@@ -2,7 +2,9 @@
 // told to or where a line fails, and goes on from there. What is sealed stays sealed.
 import type { Account } from "../device/account";
 import { valueOf, withReferences, type Assignment } from "./dotenv";
+import { sealingText } from "../texts/sealing";
 import { plan, sealValue, type Plan } from "./sealing";
+import { Stopped } from "./stopped";
 
 export type LineState = "waiting" | "sealing" | "sealed" | "failed";
 
@@ -47,7 +49,10 @@ export async function sealLines(
     try {
       // A line that failed is looked at again: somebody else may have sealed it meanwhile.
       line.plan ??= await plan(account, line.path);
-      await sealValue(account, line.plan, valueOf(file, line.assignment));
+      const value = valueOf(file, line.assignment);
+      // No line holds a zero byte (the parser refuses it): these bytes were wiped since, and are nobody's value.
+      if (value.includes(0)) throw new Stopped("wiped", sealingText.wiped());
+      await sealValue(account, line.plan, value);
       line.state = "sealed";
     } catch (error) {
       line.state = "failed";

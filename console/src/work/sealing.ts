@@ -7,7 +7,7 @@ import type { Account } from "../device/account";
 import { Refused } from "../protocol/error";
 import type { Json } from "../protocol/json";
 import { comparePairs } from "../protocol/objects";
-import type { Core, Pair, Policy, Recipient } from "../protocol/objects";
+import type { Core, Pair, Policy, Recipient, Roster } from "../protocol/objects";
 import { isPath } from "../protocol/path";
 import { seal } from "../protocol/seal";
 import { trustedSecret } from "../protocol/secret";
@@ -45,6 +45,7 @@ export async function* listed(account: Account, trust: Trust, prefix = ""): Asyn
       const highest = path ? await account.memory.highest(path) : undefined;
       entries.push(await describe(trust, one, path, highest ? [highest] : [], account.now()));
     }
+    await remember(account, entries);
     yield entries;
     if (!page.next || page.next <= after) return;
     after = page.next;
@@ -56,7 +57,14 @@ export async function latest(account: Account, trust: Trust, path: string): Prom
   const signed = await fetchLatest(account, path);
   if (signed === undefined) return undefined;
   const highest = await account.memory.highest(path);
-  return describe(trust, signed, path, highest ? [highest] : [], account.now());
+  const found = await describe(trust, signed, path, highest ? [highest] : [], account.now());
+  await remember(account, [found]);
+  return found;
+}
+
+/** What verified is remembered before it is shown: the relay cannot go back behind it any more (A11). */
+async function remember({ memory }: Account, entries: readonly Entry[]): Promise<void> {
+  await memory.sawAll(entries.flatMap((one) => (one.ok ? [[one.path, [one.core.version, one.core.revision]] as const] : [])));
 }
 
 async function fetchLatest(account: Account, path: string): Promise<Json | undefined> {
@@ -129,6 +137,9 @@ export interface Plan {
   openers: Openers;
   missing: string[];
   changes: string[];
+  /** The roster that all this was looked up in, and for which keys under which terms it would be sealed. */
+  roster: Roster;
+  terms: string;
 }
 
 /** Looks at the newest seal and the policy. Raises what would stop a sealing. */
@@ -150,7 +161,16 @@ export async function plan(account: Account, path: string, fresh = true): Promis
     previous: before?.oid,
     openers: openers(policy, recipients),
     changes: last ? changes(last, trust.roster) : [],
+    roster: trust.roster,
+    terms: termsOf(trust, path, account.now()),
   };
+}
+
+/** The policy, and each recipient with its key. */
+function termsOf(trust: Trust, path: string, now: number): string {
+  const recipients = trust.recipients(path, now);
+  const keys = recipients.map(([index, person, id]) => [index, person, id, trust.device(person, id)?.kem.public ?? ""]);
+  return JSON.stringify([policyOf(trust, path), keys]);
 }
 
 function policyOf(trust: Trust, path: string): Policy {
@@ -178,14 +198,18 @@ async function newest(account: Account, trust: Trust, path: string): Promise<{ o
 export async function sealValue(account: Account, planned: Plan, value: Bytes): Promise<Plan> {
   try {
     if (value.length > VALUE_LIMIT) throw new Stopped("size", sealingText.tooLarge(value.length), "value");
-    const trust = await account.trust();
+    // What was shown is what is sealed for: a roster that came meanwhile may not change who opens it, or when.
+    const trust = await account.trust(true);
+    if (termsOf(trust, planned.path, account.now()) !== planned.terms) {
+      throw new Stopped("roster", sealingText.moved(planned.path, changes(planned.roster, trust.roster)));
+    }
     const random = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
     const { path, version, previous } = planned;
     const made = await seal(trust, account.signer(), account.own, path, value, version, previous, account.now(), random);
     value.fill(0);
     const stored = await upload(account, made.secret, made.ciphertext, path);
     await account.memory.sawHighest(path, version);
-    await account.memory.setLastSeal(trust.roster);
+    await account.memory.setLastSeal(planned.roster); // the one whose changes were shown
     if (stored !== b64(made.oid)) throw new Stopped("bad-answer", sealingText.otherStored(path));
     return planned;
   } finally {

@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import { envText as texts, sealText, secretsText } from "../../texts/secrets";
 import { Badge, Button, List, Name, Notice, Problem, Row, announce } from "../../ui";
@@ -29,6 +29,10 @@ export function Sealing({ account, file, lines, name, change, again }: Props) {
   const [, drawAgain] = useState(0);
   const [running, setRunning] = useState(false);
   const stop = useRef(false);
+  // Whoever leaves the screen leaves the file: the next line is not begun.
+  useEffect(() => () => {
+    stop.current = true;
+  }, []);
   const sealed = lines.filter((one) => one.state === "sealed").length;
   const begun = lines.some((one) => one.state !== "waiting");
   const all = sealed === lines.length;
