@@ -14,6 +14,13 @@ export const changed = {
   retiredDevice: (device: string, person: string) => `Device ${device} of ${person} was retired`,
   passkeys: (device: string, person: string, count: number) =>
     `Device ${device} of ${person} has now ${count} ${count === 1 ? "passkey" : "passkeys"}`,
+  key: (device: string, person: string) =>
+    `Device ${device} of ${person} has another key: what is sealed now opens with that one`,
+  tier: (device: string, person: string, tier: string) => `Device ${device} of ${person} counts as ${tier} now`,
+  recovery: (id: string, found: Policy["recovery"]) =>
+    found
+      ? `The recovery keys of policy ${id} are now ${found.threshold} of ${found.keys.map((one) => one.id).join(", ")}`
+      : `Policy ${id} has no recovery keys any more`,
   gonePolicy: (id: string) => `Policy ${id} is gone`,
   policy: (one: Policy) =>
     `Policy ${one.id}: ${one.threshold} of ${one.people.join(", ")} for ${one.match.join(", ")}, tier ${one.tier}; ${lease(one)}; ` +

@@ -19,6 +19,10 @@ export const rules = {
   sealedBy: (person: string, path: string, more: number) =>
     words(`${person} sealed ${path}${more ? ` and ${more} more` : ""}, and a seal counts only while its sealer has that role.`,
       "Let another sealer seal them again first (Secrets, Seal again)."),
+  policyMoved: (id: string, fresh: boolean) =>
+    fresh
+      ? words(`There is a policy ${id} already. Nothing was signed.`, "Open that one to change it, or take another name.")
+      : words(`Somebody else changed the policy ${id} meanwhile. Nothing was published.`, "Open it again: it stands there as it is now."),
   policyId: () => words("The policy's name is not an id.", "Use small letters, digits, dots and dashes, as in prod or db-write."),
   noMatch: () => words("The policy matches nothing.", "Name at least one path or pattern, as in prod/** or prod/db."),
   matchForm: (pattern: string) =>

@@ -49,6 +49,8 @@ function devices(person: string, before: Map<string, Device>, after: Map<string,
     if (!now) lines.push(changed.goneDevice(id, person));
     else if (!old) lines.push(changed.newDevice(id, person, now.tier));
     else {
+      if (!same(old.kem, now.kem)) lines.push(changed.key(id, person));
+      if (old.tier !== now.tier) lines.push(changed.tier(id, person, now.tier));
       if (now.expires < old.expires) lines.push(changed.retiredDevice(id, person));
       if (!same(old.auth, now.auth)) lines.push(changed.passkeys(id, person, now.auth.length));
     }
@@ -61,6 +63,9 @@ function policies(before: Roster, after: Roster): string[] {
   return ids(old_ones, new_ones).flatMap((id) => {
     const now = new_ones.get(id);
     if (!now) return [changed.gonePolicy(id)];
-    return same(old_ones.get(id), now) ? [] : [changed.policy(now)];
+    const old = old_ones.get(id);
+    if (same(old, now)) return [];
+    const recovery = same(old?.recovery, now.recovery) ? [] : [changed.recovery(id, now.recovery)];
+    return [changed.policy(now), ...recovery];
   });
 }

@@ -64,10 +64,12 @@ export async function publish(account: Account, edit: Edit, more: { certs?: Sign
         certs: more.certs ?? [],
         ...(more.enrol ? { enrol: more.enrol } : {}),
       });
+      account.forget(); // also what is on its way: it may be of before
       return await account.trust(true);
     } catch (error) {
       const overtaken = error instanceof ApiError && OVERTAKEN.includes(error.code);
       if (!overtaken || attempt === ATTEMPTS) throw error;
+      account.forget();
     }
   }
 }

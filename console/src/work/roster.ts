@@ -3,6 +3,7 @@
 import { rules } from "../texts/rules";
 import { isId, isPath, select } from "../protocol/path";
 import type { Device, Key, Pair, Person, Policy, Roster } from "../protocol/objects";
+import { same } from "./changes";
 import { Stopped, type Words } from "./stopped";
 
 export const DAY = 86400; // seconds
@@ -240,10 +241,12 @@ export function freshRule(): Rule {
   };
 }
 
-/** Adds or replaces a policy. `recovery` stands in every policy of an organisation that has recovery keys. */
-export function withPolicy(rule: Rule, recovery: Recovery | undefined): Edit {
+/** Adds or replaces a policy. `recovery` stands in every policy of an organisation that has recovery keys. `seen`: what stood
+ * under this id where the edit began; another administrator's change of it is not undone unseen. */
+export function withPolicy(rule: Rule, recovery: Recovery | undefined, seen?: { standing: Policy | undefined }): Edit {
   return (roster) => {
     const before = roster.policies.find((one) => one.id === rule.id);
+    if (seen && !same(seen.standing, before)) throw new Stopped("policy", rules.policyMoved(rule.id, !seen.standing), "id");
     const keys = recovery ?? before?.recovery;
     const policy: Policy = { ...rule, ...(keys ? { recovery: keys } : {}) };
     checkPolicy(roster, policy);

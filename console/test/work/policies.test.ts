@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { effectOf, meet, overlapping, presetOf, withPreset } from "../../src/work/policies";
-import { freshRule, withPolicy } from "../../src/work/roster";
+import { changes, freshRule, withPolicy } from "../../src/work/roster";
 import { expiring, renewable } from "../../src/work/renewing";
 import { seconds, written } from "../../src/views/policies/duration";
 import { checkTerms, hostOf, typedWords, type Terms } from "../../src/work/invites";
@@ -18,6 +18,25 @@ describe("what a policy changes", () => {
     const effect = effectOf(before, after, "prod", [sealed("prod/a"), sealed("dev/x", before.policies[1]), sealed("x/y", before.policies[1])], NOW);
     expect(effect).toEqual({ governs: ["dev/x", "prod/a"], takes: [{ path: "dev/x", from: "all" }], leaves: [], reseal: ["dev/x", "prod/a"],
       stops: ["dev/x", "prod/a"], added: ["carol"], removed: ["bob"], without: ["carol"] });
+  });
+
+  test("another administrator's change is not undone unseen", () => {
+    const stricter = roster(PEOPLE, [{ ...PROD, threshold: 2 }]);
+    const mine = { ...PROD, window: 60 };
+    expect(() => withPolicy(mine, undefined, { standing: PROD })(stricter)).toThrow(/changed the policy prod/);
+    expect(() => withPolicy(mine, undefined, { standing: undefined })(stricter)).toThrow(/is a policy prod/);
+    expect(withPolicy(mine, undefined, { standing: PROD })(roster(PEOPLE, [PROD])).policies[0]?.window).toBe(60);
+  });
+
+  test("another key, tier or recovery of the same name is said", () => {
+    const recovery = (byte: string) => ({ threshold: 2, keys: ["r1", "r2"].map((id) => ({ id, kem: { suite: "p256" as const, public: byte + id } })) });
+    const [alice, ...others] = PEOPLE;
+    const [laptop] = alice!.devices;
+    const bent = { ...alice!, devices: [{ ...laptop!, kem: { suite: "p256" as const, public: "other" }, tier: "soft" as const }] };
+    const before = roster([{ ...alice!, devices: [{ ...laptop!, tier: "synced" }] }, ...others], [{ ...PROD, recovery: recovery("a") }]);
+    const lines = changes(before, roster([bent, ...others], [{ ...PROD, recovery: recovery("b") }]));
+    expect(lines).toHaveLength(4);
+    expect(lines.join("\n")).toMatch(/has another key[^]*counts as soft now[^]*Policy prod: [^]*recovery keys of policy prod are now 2 of r1, r2/);
   });
 
   test("what it leaves, to another or to none", () => {

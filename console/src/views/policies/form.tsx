@@ -81,7 +81,7 @@ function Form({
   const [touched, setTouched] = useState(false);
   const seals = useLoad(() => findSeals(account, trust), [account, trust]);
   const recovery = recoveryOf(trust.roster, kept);
-  const edit = withPolicy(rule, recovery);
+  const edit = withPolicy(rule, recovery, { standing });
   const complete = rule.id && rule.match.length && rule.people.length;
   const change = (next: Rule) => {
     setTouched(true);
