@@ -1,6 +1,6 @@
 // Times as people read them: relative under a day, never wrong by a unit.
 import { describe, expect, it } from "vitest";
-import { duration, relative } from "../src/ui/format";
+import { dateOf, duration, exact, relative } from "../src/ui/format";
 
 describe("format", () => {
   it.each([
@@ -28,4 +28,12 @@ describe("format", () => {
   ])("a duration of %i seconds is %s", (seconds, text) => {
     expect(duration(seconds)).toBe(text);
   });
+
+  it.each([Number.MAX_SAFE_INTEGER, -1e300, Infinity, NaN, undefined as unknown as number, "soon" as unknown as number])(
+    "draws %s too", (at) => {
+      for (const text of [exact(at), relative(at, 1_800_000_000), dateOf(at).toISOString(), duration(at)]) {
+        expect(typeof text).toBe("string");
+      }
+    },
+  );
 });

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { ui } from "../texts/ui";
 import { Button } from "./button";
 import { now } from "./clock";
-import { duration, exact, relative } from "./format";
+import { dateOf, duration, exact, relative } from "./format";
 
 /** A path, host or file name in monospace; breaks after `/`, `-`, `.` and `_`, is never cut. */
 export function Name({ text, size }: { text: string; size?: "large" }) {
@@ -26,7 +26,7 @@ export function Name({ text, size }: { text: string; size?: "large" }) {
 export function Time({ at, whole }: { at: number; whole?: boolean }) {
   const text = useComputed(() => relative(at, now.value));
   return (
-    <time dateTime={new Date(at * 1000).toISOString()} title={exact(at)}>
+    <time dateTime={dateOf(at).toISOString()} title={exact(at)}>
       {whole ? exact(at) : relativeNow(at, text.value)}
     </time>
   );

@@ -1,4 +1,5 @@
-// Dates, numbers and durations in the person's own locale.
+// Dates, numbers and durations in the person's own locale. A number of the relay's may be any number, or none: it is drawn as the
+// nearest date that there is, and never takes the page with it.
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
@@ -8,15 +9,22 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
+const LAST = 8.64e12; // seconds: behind it there are no dates
+
+/** A moment in unix seconds. */
+export function dateOf(at: number): Date {
+  return new Date(Math.max(-LAST, Math.min(LAST, Number(at) || 0)) * 1000);
+}
+
 /** A moment in unix seconds, exact to the second. */
 export function exact(at: number): string {
-  return EXACT.format(at * 1000);
+  return EXACT.format(dateOf(at));
 }
 
 /** Relative under a day ("5 minutes ago"), a date from then on. Within ten seconds it is "now". */
 export function relative(at: number, now: number): string {
-  const by = at - now;
-  if (Math.abs(by) >= 86400) return DAY.format(at * 1000);
+  const by = (Number(at) || 0) - now;
+  if (Math.abs(by) >= 86400) return DAY.format(dateOf(at));
   for (const [unit, length] of UNITS) {
     if (Math.abs(by) >= length) return RELATIVE.format(Math.sign(by) * Math.round(Math.abs(by) / length), unit);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { LINGER, merge, named, swept, withExpired } from "../../src/work/approving/entries";
+import { endedAs, LINGER, merge, named, swept, withExpired } from "../../src/work/approving/entries";
 import { armedFrom, ARM_DELAY } from "../../src/views/pending/arming";
 import { capped, fold, folds } from "../../src/views/pending/folding";
 import { card, fact, state } from "./made";
@@ -42,6 +42,13 @@ describe("the list", () => {
     expect(named(list, "", oids)).toEqual([]);
     expect(ids(named(list, "a+a", oids))).toEqual(["a"]);
   });
+});
+
+test("the relay's word of an end is one of ours, and no expiry", () => { // X10
+  const known = { denied: "", expired: "", gone: "" };
+  expect(endedAs("denied", known)).toBe("denied");
+  for (const said of ["expired", "constructor", "__proto__", "toString", "", 7, null, { denied: 1 }, ["denied"]])
+    expect(endedAs(said, known)).toBe("gone");
 });
 
 test("approving arms after the last of all changes", () => { // X11

@@ -12,7 +12,7 @@ import { pending as texts } from "../../texts/pending";
 import { announce } from "../../ui";
 import { agreedHead } from "../../work/heads";
 import type { Card } from "../../work/approving/card";
-import { type Entry, merge, swept, withExpired } from "../../work/approving/entries";
+import { endedAs, type Entry, merge, swept, withExpired } from "../../work/approving/entries";
 import { EMPTY, type State } from "../../work/approving/memory";
 import { type RefusedPrompt, Verified, waiting } from "../../work/approving/prompts";
 import { tell } from "./telling";
@@ -154,7 +154,7 @@ async function explain(account: Account, now: Trust): Promise<void> {
     try {
       const { state, decisions = [] } = await account.api.get<{ state: string; decisions?: Signed[] }>(`/v1/requests/${request}`);
       const by = state === "denied" ? await denier(now, decisions, request, account.now()) : undefined;
-      change(entry.card.id, { ended: { ...entry.ended, how: state, by } });
+      change(entry.card.id, { ended: { ...entry.ended, how: endedAs(state, texts.ended), by } });
     } catch {
       // It stays "not waiting any more".
     }

@@ -24,6 +24,12 @@ export interface Entry {
   fork: string | undefined; // code of the check that the log of its requests failed
 }
 
+/** What the relay says became of a request. Its word ends no time before this device's clock does, and means nothing where it is
+ * none of ours. */
+export function endedAs(said: unknown, known: object): string {
+  return typeof said === "string" && said !== "expired" && Object.hasOwn(known, said) ? said : "gone";
+}
+
 interface Merge {
   state: State;
   now: number; // unix seconds
