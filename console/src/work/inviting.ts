@@ -34,7 +34,8 @@ export async function confirm(account: Account, given: Granted, words: readonly 
   if (given.kind === "client") confirmed = await confirmClient(account, given, enrol);
   else if (given.device) {
     // The machine that has the key may be this one: then the hand-over comes first, so that nobody is listed without a key.
-    if (handOver && !row.transferred) await transfer(account, given.invite, enrol);
+    const own = given.subject === account.person && given.device === account.device;
+    if (handOver && own && !row.transferred) await transfer(account, given.invite, enrol);
     else if (!row.transferred) throw new Stopped("transfer", invitingText.notHandedOver(given.subject));
     confirmed = await confirmPasskey(account, { ...given, device: given.device }, enrol);
   } else confirmed = await confirmDevice(account, given, enrol);
