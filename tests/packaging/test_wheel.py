@@ -93,6 +93,15 @@ def copy_without(wheel: Path, target: Path, ending: str, *, instead: bytes | Non
     return target
 
 
+def test_the_helpers_are_found_by_their_names(scripts: Path) -> None:
+    """git and container tools look for them on PATH; each becomes the front beside it, also through a link."""
+    link = scripts.parent / "elsewhere"
+    link.symlink_to(scripts / "docker-credential-stillvault")
+    for helper, code, said in ((scripts / "git-credential-stillvault", 2, b"which secret"), (link, 1, b"credentials not found")):
+        done = subprocess.run([helper, "get"], input=b"", capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"})
+        assert done.returncode == code and said in done.stdout + done.stderr, done
+
+
 def test_a_wheel_that_lacks_a_part_is_refused(wheel: Path, tmp_path: Path) -> None:
     build = backend()
     build.check_wheel(wheel)
