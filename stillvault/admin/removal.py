@@ -8,6 +8,7 @@ removal does not make anyone forget.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -78,6 +79,7 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
     affected = [one for one in jobs if _concerns(one.payload, going)]
     known = sorted(one.path for one in affected if _opens(one.payload, going))
     record = Removal(person=person, device=device, known=known, paths=sorted(one.path for one in affected))
+    _outlive(account, [one.payload.core.sealed for one in jobs if one.payload.core.by.device in going], say)
     # (b) Written down first: if the answer is lost, the second run finds the devices retired and goes on.
     account.home.write(RECORD, record)
     try:
@@ -87,6 +89,18 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
         raise
     say(f"{len(record.paths)} secrets to seal again")
     return record
+
+
+def _outlive(account: Account, sealed: list[int], say: resealing.Say) -> None:
+    """What a device sealed must lie before its end, or nobody could open it to seal it again (7.3).
+
+    A clock that is ahead costs at most the five minutes that a seal may lie in the future.
+    """
+    latest = max(sealed, default=0)
+    if account.clock() < latest:
+        say(f"waiting {latest + 1 - account.clock()} seconds: a seal of theirs is dated in the future")
+    while account.clock() <= latest:
+        time.sleep(0.1)
 
 
 def _check_listing(account: Account, jobs: list[resealing.Job]) -> None:

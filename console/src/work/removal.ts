@@ -55,6 +55,7 @@ export async function unfinished(account: Account): Promise<Removal | undefined>
 export async function begin(account: Account, found: Plan): Promise<Removal> {
   const standing = await unfinished(account);
   if (standing) throw new Stopped("removal", removalText.other(standing.going.person));
+  await outlive(account, found.going);
   const record: Removal = { going: found.going, known: found.known, paths: found.paths, floors: [] };
   // Written down first: if the answer is lost, the second run finds the devices retired and goes on.
   await account.memory.change<Removal | null>(RECORD, () => record);
@@ -66,6 +67,17 @@ export async function begin(account: Account, found: Plan): Promise<Removal> {
     throw error;
   }
   return record;
+}
+
+/** What a device sealed must lie before its end, or nobody could open it to seal it again (7.3). A clock that is ahead costs at most
+ * the five minutes that a seal may lie in the future. */
+async function outlive(account: Account, going: Going): Promise<void> {
+  if (going.passkey) return;
+  const trust = await account.trust(true);
+  const ids = leavingDevices(trust.roster, going);
+  const theirs = (await findSeals(account, trust)).filter((one) => ids.has(one.payload.core.by.device));
+  const latest = Math.max(0, ...theirs.map((one) => one.payload.core.sealed));
+  while (account.now() <= latest) await new Promise((done) => setTimeout(done, 100));
 }
 
 async function forget(account: Account): Promise<void> {
