@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
+from stillvault.crypto.private import KemKey
 from stillvault.crypto.public import b64encode, encode, oid_of
 from stillvault.relay.guards import Rule
 from stillvault.relay.routes import ROUTES, Route
@@ -174,3 +175,13 @@ def test_a_roster_that_jumps_ahead_is_not_taken(cast: Cast) -> None:
         roster = standing | {"version": version, "previous": b64encode(oid_of(org.roster)), "issued": now() - 1}
         answer = org.admin.post("/v1/roster", {"roster": wire(org.admin.auth.sign("roster", encode(roster)))[0]})
         assert (answer.status, answer.code) == (409, "conflict")
+
+
+def test_a_device_keeps_its_kem_key(org: Organisation) -> None:  # protocol 4: a new KEM key means a new device id
+    ben = org.devices["ben"]
+    own, standing = ben.kem, (org.previous, org.version, org.roster)
+    ben.kem = KemKey.generate()
+    refused = org.publish()
+    assert (refused.status, refused.code) == (409, "conflict")
+    ben.kem, (org.previous, org.version, org.roster) = own, standing
+    org.publish().ok()

@@ -137,7 +137,14 @@ def following(present: Standing, new_roots: Sequence[bytes], roster: bytes, now:
     (root, version), (before, last) = trust.pair, present.trust.pair
     if root == before and version != last + 1:
         raise ProblemError("conflict", "the version is not the next one", "roster")
-    return Standing(trust, roots, roster)
+    standing = Standing(trust, roots, roster)
+    # Section 4. A reader has no roster before this one to compare with; people are told by whoever seals next.
+    before_it = {(person.id, device.id): device.kem for person in present.roster.people for device in person.devices}
+    for person in standing.roster.people:
+        for device in person.devices:
+            if before_it.get((person.id, device.id), device.kem) != device.kem:
+                raise ProblemError("conflict", "a new KEM key means a new device id", "roster")
+    return standing
 
 
 def root_versions(roots: Sequence[bytes]) -> list[tuple[int, bytes, bytes]]:
