@@ -5,7 +5,7 @@ import type { Head } from "../protocol/log";
 import { b64, fromUtf8, unb64 } from "../protocol/text";
 import type { Bytes } from "../protocol/text";
 import type { Trust } from "../protocol/trust";
-import { pages, rowOf, verifyLog, type Page, type Row, type Source, type Verified } from "./auditing";
+import { LogRefused, pages, rowOf, verifyLog, type Page, type Row, type Source, type Verified } from "./auditing";
 import { jsonLine } from "./exporting";
 
 const PAGE = 500; // rows
@@ -24,6 +24,7 @@ export function sourceOf({ api }: Account): Source {
 /** Some rows, from `after` on. */
 export async function rowsFrom({ api }: Account, after: number, limit: number): Promise<Row[]> {
   const page = await api.get<Page>("/v1/audit", { after, limit });
+  if (page.leaves.length > 0 && page.first !== after) throw new LogRefused("log-leaf", "a row is missing", after);
   return page.leaves.map((leaf, at) => rowOf(after + at, leaf));
 }
 
