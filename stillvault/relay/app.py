@@ -25,7 +25,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from stillvault.crypto import public
-from stillvault.protocol.errors import StillvaultError
+from stillvault.protocol.errors import Refused, StillvaultError
 from stillvault.relay import log, openapi, static, tls
 from stillvault.relay.context import Call, Relay
 from stillvault.relay.edge import App, Edge
@@ -43,7 +43,7 @@ from stillvault.relay.services.rates import Rates, Seen, Suppressed
 from stillvault.relay.settings import BadSetting, Settings, public_host
 from stillvault.relay.store import bearers, schema
 from stillvault.relay.store import trust as store
-from stillvault.relay.store.connection import database_path, open_reader, open_writer
+from stillvault.relay.store.connection import Connection, database_path, open_reader, open_writer
 from stillvault.relay.store.space import Space
 from stillvault.relay.store.writer import Writer
 from stillvault.relay.sweeper import clean, sweep
@@ -137,6 +137,7 @@ async def start(settings: Settings, port: int) -> Running:
         journal.info("migrated", before=before, after=after)
     store_facts(writing, settings, origin)
     reading = open_reader(path)
+    organisation = _organisation(path, reading)
     hub = Hub()
     name = host if outer_port == 443 else f"{host}:{outer_port}"
     # From here on nothing may be refused: the writer's thread would keep the process.
@@ -147,7 +148,7 @@ async def start(settings: Settings, port: int) -> Running:
         reader=reading,
         writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake),
         hub=hub,
-        organisation=Organisation(reading),
+        organisation=organisation,
         log_key=log.LogKey(seed, f"{name}/log"),
         nonces=Nonces(),
         rates=Rates(),
@@ -158,6 +159,16 @@ async def start(settings: Settings, port: int) -> Running:
         clock=lambda: int(time.time()),
     )
     return Running(relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()))
+
+
+def _organisation(path: Path, reading: Connection) -> Organisation:
+    """What is stored, verified. A relay whose roster does not verify serves nobody."""
+    try:
+        return Organisation(reading)
+    except Refused as error:
+        rule = f"the stored root chain or roster does not verify ({error.code})"
+        fix = f"Run: stillvault-relay doctor --data {path.parent}; then restore a backup."
+        raise BadSetting(str(path), "data", rule, fix) from None
 
 
 def origin_of(settings: Settings, port: int) -> str:

@@ -224,14 +224,9 @@ def test_an_edited_roster(used: Stage, change: Any, forged: bool) -> None:  # B4
         database.execute("UPDATE rosters SET signed = ?, oid = ? WHERE seq = ?", (broken, oid_of(broken), seq))
         assert "rosters" in doctor(used)["objects"]
         database.close()
-        try:
+        # The relay itself does not start on it; what it would serve, nobody believes (test_people.py, test_client.py).
+        with pytest.raises(AssertionError, match=r"(?s)ended with 78.*does not verify"):
             used.town.start()
-        except AssertionError:
-            return  # the relay itself does not start on it
-        outcome = ask(used)
-        assert not outcome.same
-        with pytest.raises(StillvaultError):
-            used.seal(flows.SEALED, b"never")
 
 
 def test_an_inserted_client_and_an_edited_threshold(used: Stage) -> None:  # B4, B5
