@@ -100,6 +100,11 @@ def changes(folder: Path, manifest: Manifest) -> list[str]:
     return sorted({*differing, *(found - manifest.files.keys() - {MANIFEST})})
 
 
+def behind_link(folder: Path, name: str) -> bool:
+    """Whether the way from a folder to a file in it goes through a link, and so perhaps out of it."""
+    return any((folder / one).is_symlink() for one in Path(name).parents if one.parts)
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a regular file that is no link, in hex; empty where there is none."""
     raw = read(path)

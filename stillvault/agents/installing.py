@@ -116,7 +116,7 @@ def uninstall(place: Place) -> State:
         return State("absent")
     wrote = _written(place.folder)
     for name, wanted in wrote.items():
-        if bundle.digest(place.folder / name) == wanted:
+        if bundle.digest(place.folder / name) == wanted and not bundle.behind_link(place.folder, name):
             (place.folder / name).unlink()
     if MANIFEST not in before.files and not any(os.path.lexists(place.folder / name) for name in wrote):
         (place.folder / MANIFEST).unlink()
