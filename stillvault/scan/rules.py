@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from stillvault.scan.envfile import assignments, env_like
 
 LONG_LINE = 2000  # characters: longer lines are minified or data, and only tokens are looked for in them
+SHELL_PLAIN = re.compile(r"""'[^']*'|"[^"$`\\!]*"|[A-Za-z0-9_@%+=:,./-]*""")
 ALLOWED = ("stillvault:allow", "gitleaks:allow", "pragma: allowlist secret")
 
 
@@ -121,20 +122,22 @@ def allowed(text: str, finding: Finding) -> bool:
 
 def _all(text: str, name: str, lines: _Lines) -> Iterator[Finding]:
     if env_like(name):  # first, so that a token in it is reported with its variable, and can be sealed
-        yield from _env(text)
+        yield from _env(text, shell=name.lower() == ".envrc")
     yield from _tokens(text, lines)
     yield from _logins(text, name.lower(), lines)
     yield from _assignments(text, name.lower(), lines)
 
 
-def _env(text: str) -> Iterator[Finding]:
+def _env(text: str, *, shell: bool) -> Iterator[Finding]:
+    """Of a file that a shell runs, what means something else to a shell is found, but not to be replaced."""
     for one in assignments(text):
         value = one.value
         token = next((kind for kind, needle, rule in TOKENS if needle in value and (hit := rule.search(value)) is not None
                       and not PLACEHOLDER.search(_value(hit)[0])), "")
         named = SECRET_NAME.search(one.name) is not None and not OTHER_NAME.search(one.name)
         if token or (named and len(value) >= 6 and not PLACEHOLDER.search(value) and not value.startswith(("/", "./", "$"))):
-            yield Finding(token or "assignment", one.line, len(value), one.start, one.end, one.name, sealable=True)
+            sealable = not shell or SHELL_PLAIN.fullmatch(text, one.start, one.end) is not None
+            yield Finding(token or "assignment", one.line, len(value), one.start, one.end, one.name, sealable=sealable)
 
 
 def _tokens(text: str, lines: _Lines) -> Iterator[Finding]:

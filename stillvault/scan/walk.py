@@ -131,10 +131,16 @@ def _made_by_tools(names: set[str], folder: str) -> bool:
 def _patterns(path: str) -> list[str]:
     """The lines of an ignore file: shell patterns on the path below the top or on any of its parts, `#` comments."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = [line.strip() for line in file.read(PROBE * 8).splitlines()]
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
     except OSError:
         return []
+    try:
+        raw = os.read(fd, PROBE * 8) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
+    lines = [line.strip() for line in decode(raw).splitlines()]
     return [line for line in lines if line and not line.startswith("#")][:MAX_PATTERNS]
 
 

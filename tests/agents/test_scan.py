@@ -97,6 +97,16 @@ def test_a_hostile_tree(tmp_path: Path) -> None:
         assert scan("--format", "json", cwd=tmp_path).json["skipped"][0]["why"] == "Permission denied"
 
 
+def test_an_ignore_file_that_is_none_holds_nothing_up(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(ENV)
+    os.mkfifo(tmp_path / ".stillvaultignore")
+    assert scan(cwd=tmp_path).code == 1
+    (tmp_path / ".stillvaultignore").unlink()
+    (tmp_path / "patterns").write_text("*\n")
+    (tmp_path / ".stillvaultignore").symlink_to("patterns")
+    assert scan(cwd=tmp_path).code == 1
+
+
 def sealed_in(world: World) -> set[str]:
     return {one["path"] for one in world.parties["alice"].json("secrets")["secrets"]}
 

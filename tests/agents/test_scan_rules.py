@@ -161,3 +161,16 @@ def test_the_lines_of_an_env_file() -> None:
     names = (".env", ".env.local", "prod.env", ".env.example", ".env.stillvault", "env.py", ".envrc")
     assert [one for one in names if env_like(one)] == [".env", ".env.local", "prod.env", ".env.stillvault", ".envrc"]
     assert encode(decode(b"A=\xff\xfe\n")) == b"A=\xff\xfe\n"
+
+
+@pytest.mark.parametrize(("line", "sealable"), [
+    ("export DB_PASSWORD=hunter22x", True), ("export DB_PASSWORD='hunter 22;x'", True), ('export DB_PASSWORD="hunter 22"', True),
+    ("export DB_PASSWORD=hunter22; export B=1", False), ("export DB_PASSWORD=hunter22 B=1", False),
+    ("export DB_PASSWORD=hunter22 && make", False), ('export DB_PASSWORD="hunter$B"', False), ("DB_PASSWORD=hunter\\ 22", False),
+])
+def test_of_a_shell_file_only_plain_values_are_replaced(line: str, sealable: bool) -> None:
+    """A shell reads `A=b; c` as two commands: the rest of the line is no part of a value there."""
+    (found,) = findings(line + "\n", ".envrc")
+    assert found.sealable is sealable
+    (found,) = findings(line + "\n", ".env")
+    assert found.sealable
