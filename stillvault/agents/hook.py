@@ -17,7 +17,7 @@ import shlex
 from typing import Any
 
 from stillvault.agents.project import ENV_FILE as OF_REFERENCES
-from stillvault.agents.shell import MAX_DEPTH, Command, commands
+from stillvault.agents.shell import MAX_DEPTH, Command, commands, started
 from stillvault.scan.envfile import env_like
 
 MAX_FILE = 1024 * 1024  # bytes
@@ -35,12 +35,13 @@ SHOWERS = {
     "awk", "gawk", "jq", "yq", "grep", "egrep", "fgrep", "rg", "ag", "ack", "fold", "strings", "xxd", "od", "hexdump",
     "base64", "base32", "column", "fmt", "paste", "dd", "view", "pr", "diff", "comm", "join", "split",
 }
+PASSES_ON = SHOWERS | {"xargs", "echo", "printf", "read"}  # at the end of a pipe: `xargs echo`, `while read`
 QUIET = re.compile(r"-[a-zA-Z]*[qcl][a-zA-Z]*|--quiet|--silent|--count|--files-with-matches")  # of grep and its like
 SECRET_VARIABLE = re.compile(
     r"(?i)\$(?:\{)?(?!#)(?=\w)[A-Za-z0-9_]*(?:passw|passphrase|secret|token|api_?key|access_?key|private_?key|credential|pgpass)"
     r"[A-Za-z0-9_]*(?!\w)(?!:?\+)"
 )
-ENVIRON = re.compile(r"/proc/[^/\s]+/environ")
+ENVIRON = re.compile(r"/proc/\S+/environ")
 READERS = re.compile(r"(?i)\A(?:read|read_file|readfile|view|view_file|open_file|notebookread|grep|grep_search|search_files?)\Z")
 OURS = ("stillvault", "stillvault-python")
 SHOWN_BY_GIT = {"show", "diff", "cat-file", "log", "blame"}
@@ -59,6 +60,8 @@ def decide(event: dict[str, Any]) -> str:
         return next((why for one in commands(command) if (why := _blocked(one, str(folder)))), "")
     if READERS.match(str(event.get("tool_name", ""))):
         named = [given.get(key) for key in ("file_path", "absolute_path", "path", "notebook_path", "glob", "include")]
+        if any(isinstance(one, str) and ENVIRON.search(one) for one in named):
+            return ENVIRONMENT
         if any(isinstance(one, str) and _credentials(one, str(folder)) for one in named):
             return ENV_FILE
     return ""
@@ -129,7 +132,7 @@ def _to_file(words: list[str]) -> bool:
 
 def _shown(one: Command) -> bool:
     """Whether what a command prints reaches the screen: not where it goes into a file, or into a program that uses it."""
-    return not one.to_file and not any(after.to_file or after.name not in SHOWERS for after in one.then)
+    return not one.to_file and not any(after.to_file or started(after) not in PASSES_ON for after in one.then)
 
 
 def _prints_environment(name: str, words: list[str]) -> bool:
@@ -139,7 +142,8 @@ def _prints_environment(name: str, words: list[str]) -> bool:
         case "printenv":
             return "--help" not in options and "--version" not in options
         case "env":
-            return not any("=" not in word for word in rest) and "--help" not in options and "--version" not in options
+            taken = {word for before, word in itertools.pairwise(words) if before in ("-u", "-C", "--unset", "--chdir")}
+            return all("=" in word or word in taken for word in rest) and not {"--help", "--version"} & set(options)
         case "set":
             return not words
         case "export" | "declare" | "typeset":

@@ -24,9 +24,11 @@ KEYWORDS = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "}",
             "command", "builtin", "nohup", "coproc"}
 # Programs that start another: their options that take a word of their own.
 WRAPPERS: dict[str, set[str]] = {
-    "sudo": {"-u", "-g", "-C", "-h", "-p"}, "doas": {"-u", "-C"}, "env": {"-u", "-C", "-S"}, "nice": {"-n"},
-    "timeout": {"-s", "-k"}, "xargs": {"-I", "-n", "-P", "-d", "-L"}, "stdbuf": {"-i", "-o", "-e"}, "setsid": set(),
-    "watch": {"-n"}, "ionice": {"-c", "-n"},
+    "sudo": {"-u", "-g", "-C", "-h", "-p", "-D", "-R", "-T", "--user", "--group", "--host", "--prompt", "--chdir", "--chroot"},
+    "doas": {"-u", "-C"}, "env": {"-u", "-C", "-S", "--unset", "--chdir"}, "nice": {"-n", "--adjustment"},
+    "timeout": {"-s", "-k", "--signal", "--kill-after"}, "stdbuf": {"-i", "-o", "-e"}, "setsid": set(),
+    "xargs": {"-I", "-n", "-P", "-d", "-L", "--max-args", "--max-procs", "--delimiter"}, "watch": {"-n", "--interval"},
+    "ionice": {"-c", "-n"},
 }
 SHELLS = {"sh", "bash", "zsh", "dash", "ksh", "fish"}
 
@@ -123,6 +125,11 @@ def _unwrapped(one: Command) -> Iterator[Command]:
         if not rest:
             return
         one = replace(one, words=rest)
+
+
+def started(one: Command) -> str:
+    """The name of what a command starts at last."""
+    return next((real.name for real in reversed(list(_unwrapped(one)))), "")
 
 
 def _script(one: Command) -> str | None:

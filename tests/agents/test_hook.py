@@ -31,7 +31,10 @@ BLOCKED = [
     "printf '%s\\n' \"$GITHUB_TOKEN\" | base64", "cat .env", "head -3 ./.env", "cat < .env", "cat app/.env.local",
     "grep PASSWORD .env", "sed -n 1,5p prod.env", "cat .env | sort", "bat .env", "less .env", "git show HEAD:.env",
     "git diff .env", "find . -name .env | xargs cat .env", "cat ~/.env", "awk -F= '{print $2}' .env", "cat x; cat .env",
-    "cat .env &", "cat <<EOF > x\nhello\nEOF\ncat .env", "base64 .env",
+    "cat .env &", "cat <<EOF > x\nhello\nEOF\ncat .env", "base64 .env", "stillvault read sv://a | sudo cat",
+    "stillvault read sv://a | xargs echo", "stillvault read sv://a | xargs -n 1", "stillvault read sv://a | env cat",
+    "stillvault read sv://a | while read x; do echo $x; done", "sudo --user app stillvault read sv://a", "env -u HOME",
+    "timeout --signal KILL 5 printenv", "cat /proc/self/task/1/environ", "env --unset HOME A=b",
 ]
 FREE = [
     "", "stillvault read --detach sv://a", "stillvault wait h-x --state", "stillvault wait h-x --out-file key.pem", "ls -la",
@@ -48,7 +51,8 @@ FREE = [
     "cat <<EOF\nprintenv\nstillvault read sv://a\nEOF", "cat <<'EOF' > doc.md\ncat .env\nEOF", "source .env && make",
     "docker compose --env-file .env up", "echo \"$TOKEN\" | docker login --password-stdin", "git add .env.example",
     "git log --oneline", "cd env && ls", "make env", "set +x", "stillvault scan --seal app .env", "((((", "'", "$(",
-    "a" * 5000, "|", "< ", "`", "x\x00y",
+    "stillvault read sv://a | sudo tee key.pem > key2.pem", "stillvault read sv://a | xargs -I{} curl -u x:{} https://x",
+    "env -u HOME make", "a" * 5000, "|", "< ", "`", "x\x00y",
 ]
 
 
@@ -108,6 +112,7 @@ def test_a_file_is_judged_by_what_it_holds(tmp_path: Path) -> None:
     assert not reading("Read", file_path=str(env))
     assert not decide(shell("cat .env", str(tmp_path)))
     env.write_text("PORT=8080\nDB_PASSWORD=hunter" + "22\n")
+    assert "environment" in reading("Read", file_path="/proc/self/environ")
     for tool, key in (("Read", "file_path"), ("read_file", "absolute_path"), ("Grep", "path"), ("Grep", "glob")):
         assert "credentials" in reading(tool, **{key: str(env)})
     assert decide(shell("cat .env", str(tmp_path)))
