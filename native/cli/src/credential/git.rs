@@ -22,11 +22,16 @@ struct Place {
 
 impl Place {
     fn asked(text: &str) -> Result<Self, Fault> {
+        let wrong = || Fault::usage("standard input is not what git writes", "configure it: git config credential.helper");
         let mut place = Self::default();
-        for line in text.lines().take_while(|line| !line.is_empty()) {
-            let Some((name, value)) = line.split_once('=') else {
-                return Err(Fault::usage("standard input is not what git writes", "configure it: git config credential.helper"));
-            };
+        let mut named = Vec::new();
+        for line in text.split('\n').take_while(|line| !line.is_empty()) {
+            let (name, value) = line.split_once('=').ok_or_else(wrong)?;
+            // A URL can smuggle a line's end or a second host in; git's own lines hold no such thing.
+            if line.contains(['\r', '\0']) || (matches!(name, "protocol" | "host" | "path" | "username") && named.contains(&name)) {
+                return Err(wrong());
+            }
+            named.push(name);
             match name {
                 "protocol" => value.clone_into(&mut place.protocol),
                 "host" => place.host = value.to_ascii_lowercase(),
@@ -53,6 +58,7 @@ impl Place {
             other
                 .path
                 .as_deref()
+                .filter(|path| !path.split('/').any(|part| matches!(part, "." | "..")))
                 .and_then(|path| path.strip_prefix(mine.as_str()))
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -151,6 +157,11 @@ mod tests {
             ("https://g/team", "protocol=https\nhost=g\npath=teammate/a\n"),
             ("https://g/team", "protocol=https\nhost=g\n"),
             ("https://g", "\nprotocol=https\nhost=g\n"),
+            ("https://g/team", "protocol=https\nhost=g\npath=team/../other/a\n"),
+            ("https://g", "protocol=https\nhost=g\r\n"),
+            ("https://g", "protocol=https\nhost=evil\rhost=g\n"),
+            ("https://g", "protocol=https\nhost=evil\nhost=g\n"),
+            ("https://g", "protocol=https\nhost=g\0\n"),
         ] {
             assert!(!holds(url, asked), "{url} {asked}");
         }
