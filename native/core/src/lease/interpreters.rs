@@ -53,6 +53,7 @@ const NAMES: &[&str] = &[
     "pwsh",
     "pypy",
     "python",
+    "qemu",
     "qjs",
     "r",
     "racket",
@@ -77,7 +78,7 @@ const NAMES: &[&str] = &[
     "zsh",
 ];
 /// The dynamic loader runs any program that it is given by name.
-const LOADERS: &[&str] = &["ld-linux", "ld-musl", "ld.so"];
+const LOADERS: &[&str] = &["ld-2.", "ld-linux", "ld-musl", "ld.so", "libc.musl", "libc.so"];
 
 /// Whether the executable at this path is an interpreter: by its file name up to a version (`python3.11`, `perl-5.36`, `php-fpm`).
 #[must_use]

@@ -199,6 +199,9 @@ fn interpreters_by_file_name_and_version() {
         "/usr/sbin/php-fpm8.2",
         "/usr/bin/Rscript",
         "/lib64/ld-linux-x86-64.so.2",
+        "/usr/lib64/ld-2.28.so",
+        "/usr/lib/libc.so",
+        "/usr/bin/qemu-x86_64",
         "/usr/bin/bash (deleted)",
         "/x/BASH",
     ] {
