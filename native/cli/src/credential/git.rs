@@ -28,7 +28,8 @@ impl Place {
         for line in text.split('\n').take_while(|line| !line.is_empty()) {
             let (name, value) = line.split_once('=').ok_or_else(wrong)?;
             // A URL can smuggle a line's end or a second host in; git's own lines hold no such thing.
-            if line.contains(['\r', '\0']) || (matches!(name, "protocol" | "host" | "path" | "username") && named.contains(&name)) {
+            if line.contains(['\r', '\0']) || (matches!(name, "protocol" | "host" | "path" | "username") && named.contains(&name))
+            {
                 return Err(wrong());
             }
             named.push(name);
