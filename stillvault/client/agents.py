@@ -256,43 +256,58 @@ class Place:
 def lineage(process: Process, most: int) -> Iterator[list[Place | None]]:
     """The process and its ancestors, nearest first, held as long as the block lasts; ends with None where there are more.
 
-    Whoever was adopted by init has lost its parents, but a session is inherited from its leader alone: there it goes on. A parent
-    that cannot be seen is a refusal, never an end.
+    Whoever was adopted, by init or by a subreaper, has lost its parents, but a session is inherited from its leader alone: there
+    it goes on. A parent that cannot be seen is a refusal, never an end.
     """
-    line: list[Place | None] = [Place(process, 0)]
+    line: list[Place | None] = []
     held: list[Process] = []
+    met: set[tuple[int, int]] = set()  # pid and start: before Linux 6.9 a pidfd has no inode of its own
+    waiting = [Place(process, 0)]  # parents first, then leaders
     try:
-        current, distance, met = process, 0, {process.inode}
-        while (above := _above(current)) is not None:
-            current, by_parent = above
-            held.append(current)
-            distance = distance + 1 if by_parent and distance >= 0 else -1
-            if current.inode in met:
-                break
-            met.add(current.inode)
-            line.append(Place(current, distance) if len(line) < most else None)
+        while waiting:
+            place = waiting.pop(0)
+            name = (place.process.pid, place.process.stat().started)
+            if name in met:
+                continue
+            met.add(name)
+            line.append(place if len(line) < most else None)
             if line[-1] is None:
                 break
+            parent, leader = _above(place.process)
+            if leader is not None:
+                held.append(leader)
+                waiting.append(Place(leader, -1))
+            if parent is not None:
+                held.append(parent)
+                waiting.insert(0, Place(parent, place.distance + 1 if place.distance >= 0 else -1))
         yield line
     finally:
         for one in held:
             one.close()
 
 
-def _above(process: Process) -> tuple[Process, bool] | None:
+def _above(process: Process) -> tuple[Process | None, Process | None]:
+    """Its parent, and the leader of its session where the parent may have adopted it."""
     for attempt in range(RETRIES):
         seen = process.stat()
         if seen.ppid <= 0:  # the first process, or one that was started from outside of this pid namespace
-            return None
-        if seen.ppid == 1 and seen.session != process.pid and (leader := leader_of(process)) is not None:
-            return leader, False
+            break
+        follows = seen.session != process.pid
+        if seen.ppid == 1 and follows and (leader := leader_of(process)) is not None:
+            return None, leader
+        parent = None
         try:
-            return Process.parent_of(process), True
+            parent = Process.parent_of(process)
+            # A parent of another session adopted it, or made that session later: both ways are looked at.
+            adopted = follows and parent.stat().session != seen.session
+            return parent, leader_of(process) if adopted else None
         except Refused:
+            if parent is not None:
+                parent.close()
             # The parent exited while we looked, and another one has taken its place; or it cannot be seen at all.
             if attempt == RETRIES - 1:
                 raise
-    return None
+    return None, None
 
 
 def leader_of(process: Process) -> Process | None:
