@@ -80,7 +80,7 @@ export const inviteClientText = {
   kind: "What is it?",
   kinds: [
     { value: "host", label: "A host", hint: "One daemon for all programs of a machine." },
-    { value: "agent", label: "An agent", hint: "A daemon of its own for one agent, in that agent's account." },
+    { value: "agent", label: "An agent", hint: "A client beside its host's: the host's daemon says which callers are the agent." },
   ],
   name: "Name",
   nameHint: (kind: string) => (kind === "host" ? "As it is shown on the card: db-1" : "As it is shown on the card: claude"),

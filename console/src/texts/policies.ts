@@ -16,7 +16,7 @@ export const scopeText: Record<string, { label: string; hint: string }> = {
 export const presetText: Record<Preset, { label: string; hint: string }> = {
   ask: { label: "Ask every time", hint: "Each use waits for a yes. Nothing is kept." },
   quarter: { label: "15 minutes", hint: "After a yes the same process may use it again for 15 minutes." },
-  task: { label: "Once for the task", hint: "One yes for everything below the session that asked, for 8 hours at most." },
+  task: { label: "Once for the task", hint: "One yes for everything below the agent or session that asked, for 8 hours at most." },
   two: { label: "Two people", hint: "Two yeses of two people; one person alone opens nothing. Then 15 minutes for the same process." },
 };
 

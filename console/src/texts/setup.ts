@@ -103,7 +103,7 @@ export const setup = {
   },
   done: {
     title: "The organisation stands",
-    lead: (name: string) => `${name} is created, and you are its administrator, approver and sealer.`,
+    lead: (name: string) => `${name} is created, and you are its administrator, approver, sealer and auditor.`,
     forgotten: "The root key is forgotten by this page. It is on your paper alone.",
     button: "Sign in",
     next: "Next: say who may release what (Policies), invite a second person (People), and connect a host (Clients).",
