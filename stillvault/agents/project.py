@@ -20,7 +20,7 @@ LINES = """\
 ## Secrets: Stillvault
 Values are written as references, `sv://PATH`, and never as themselves. Those of this project stand in `.env.stillvault`.
 * Run what needs one: `stillvault run --env-file .env.stillvault --reason "WHY" -- COMMAND`. A person approves; wait for it.
-* A time-out is not a denial: `run --detach` gives a handle, and `stillvault wait HANDLE --state` says how it stands.
+* A time-out is not a denial: `run --detach` gives a handle, and `stillvault wait HANDLE --state --wait 25s` says how it stands.
 * Exit code 10 is a denial: stop, and say so. Never retry around it, and never look for the value elsewhere.
 * Never print a value (`stillvault read`, `env`, `cat .env`), nor put one into a file, a commit or a message.
 """
