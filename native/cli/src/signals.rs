@@ -83,6 +83,6 @@ pub fn ends_wait(signal: Signal) -> Option<Fault> {
     if matches!(signal, Signal::SIGWINCH | Signal::SIGCHLD) {
         return None;
     }
-    let message = format!("{} came; what was asked is withdrawn", signal.as_str());
+    let message = format!("{} came; what was asked is withdrawn unless it has a handle", signal.as_str());
     Some(Fault::failed("interrupted", message, "").with_exit(code))
 }
