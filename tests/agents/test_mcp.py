@@ -334,6 +334,10 @@ def test_a_lease_runs_many_commands_and_each_is_bounded(house: House) -> None:
                 await agent.client.call_tool("run_with_secrets", read_timeout_seconds=3, arguments={
                     "handle": await ready(), "argv": stubborn, "env": {"PW": "sv://kept/account#password"}})
             assert await ended(int((house.project / "pid").read_text()))
+            left = await run("sh", "-c", 'sh -c "trap : TERM; echo \\$\\$ > left; sleep 600" > /dev/null 2>&1 & '
+                                         "until test -s left; do sleep 0.1; done")
+            assert left["exit_code"] == 0
+            assert await ended(int((house.project / "left").read_text()))
             missing = await run("no-such-command-here")
             assert missing["exit_code"] == 127
             assert (await run("pwd"))["stdout"].strip() == str(house.project.resolve())

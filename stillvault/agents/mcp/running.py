@@ -94,11 +94,13 @@ async def run(handle: str, argv: Sequence[str], env: Mapping[str, str], cwd: str
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Sees that nothing of the group stays behind. Where this is cancelled, there is no time to ask nicely."""
     if process.returncode is not None:
+        _signal(process, signal.SIGKILL)  # what it left running
         return
     try:
         _signal(process, signal.SIGTERM)
         async with asyncio.timeout(GRACE):
             await asyncio.shield(process.wait())
+        _signal(process, signal.SIGKILL)
     except (TimeoutError, asyncio.CancelledError) as reason:
         _signal(process, signal.SIGKILL)
         if isinstance(reason, asyncio.CancelledError):
