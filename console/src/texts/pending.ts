@@ -20,6 +20,7 @@ export const pending = {
   heldWhy: (atOnce: number, anHour: number) =>
     `This browser shows ${atOnce} cards at once and ${anHour} an hour, whatever the relay sends. The others come up when there is room.`,
   muted: (count: number) => `${many(count, "card", "cards")} of a client that you froze ${count === 1 ? "is" : "are"} not shown`,
+  mutedText: "This browser hides them until the time that you chose is over, also where an administrator lifted the freeze.",
   more: (count: number) => `and ${number(count)} more`,
   secrets: (count: number) => `${number(count)} secrets`,
   row: (host: string) => `on ${host}`,

@@ -58,7 +58,7 @@ function Waiting({ current }: { current: string }) {
       {held.value ? (
         <Notice title={texts.held(held.value)} text={texts.heldWhy(LIMITS.shownAtOnce, LIMITS.shownPerHour)} />
       ) : null}
-      {muted.value ? <Notice title={texts.muted(muted.value)} /> : null}
+      {muted.value ? <Notice title={texts.muted(muted.value)} text={texts.mutedText} /> : null}
       {refused.value.map((one) => (
         <Notice key={one.request + one.code} kind="danger" title={texts.unverified}
           text={texts.refusals[one.code] ?? texts.unverifiedText} code={one.code} />
