@@ -45,9 +45,10 @@ def add(page: Page, kind: str, **fields: str) -> None:
 
 
 def test_one_post_without_names_and_a_dead_listener_is_said(console: Console) -> None:
-    holder = closed_port()
-    dead = holder.getsockname()[1]
-    with listening() as listener, town(console, f"http://127.0.0.1:{listener.port}", f"http://127.0.0.1:{dead}") as bob:
+    with contextlib.ExitStack() as stack:
+        dead = stack.enter_context(closed_port()).getsockname()[1]
+        listener = stack.enter_context(listening())
+        bob = stack.enter_context(town(console, f"http://127.0.0.1:{listener.port}", f"http://127.0.0.1:{dead}"))
         page = bob.page
         expect(page.get_by_text("No targets.")).to_be_visible()
         bob.axe()
@@ -69,6 +70,7 @@ def test_one_post_without_names_and_a_dead_listener_is_said(console: Console) ->
         assert len(key) == 43
         bob.axe()
         page.get_by_role("button", name="I have it").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
         assert key not in page.content()
         page.get_by_role("button", name="Send a test to webhook").click()
         expect(page.get_by_text("Test of webhook: sent")).to_be_visible()
@@ -84,7 +86,6 @@ def test_one_post_without_names_and_a_dead_listener_is_said(console: Console) ->
         for line in ("target tested: gotify: connect", "target tested: ntfy: sent", "target removed: gotify"):
             expect(page.get_by_text(line)).to_be_visible()
         assert len(listener.arrived) == 2
-    holder.close()
 
 
 def check_signed(listener: Listener, key: str) -> None:
