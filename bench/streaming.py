@@ -148,7 +148,17 @@ def background() -> Iterator[asyncio.AbstractEventLoop]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     yield loop
+    wait(loop, finish())
     loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+async def finish() -> None:
+    """Ends whatever else the loop still does."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def wait(loop: asyncio.AbstractEventLoop, work: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from stillvault.crypto import public
-from stillvault.protocol.messages import Events
+from stillvault.protocol.messages import Event, Events
 from stillvault.relay.context import Call, Principal
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.store import events, requests
@@ -25,11 +25,12 @@ PAGE = 500
 async def poll(call: Call, after: int, wait: float) -> Events:
     """The events behind `after`; waits up to `wait` seconds for the first."""
     relay = call.relay
-    loop_end = relay.clock() + wait
+    loop_end, near = relay.clock() + wait, False
     with relay.hub.listen(call.who.audiences) as bell:
         while True:
             bell.clear()
-            found = events.after(relay.reader, call.who.audiences, after, PAGE)
+            found = events.after(relay.reader, call.who.audiences, after, PAGE, near=near)
+            near = True
             cursor = found[-1].id if found else max(after, 0)
             left = loop_end - relay.clock()
             if found or left <= 0 or relay.hub.closed:
@@ -41,33 +42,40 @@ async def poll(call: Call, after: int, wait: float) -> Events:
 async def stream(call: Call, after: int) -> AsyncIterator[bytes]:
     """SSE: `id` is the cursor, a comment every few seconds shows that the line is alive."""
     relay = call.relay
-    heartbeat = relay.settings.limits.heartbeat_seconds
+    heartbeat, near = relay.settings.limits.heartbeat_seconds, False
     yield b": stillvault\n\n"
     try:
         with relay.hub.listen(call.who.audiences) as bell:
             while not relay.hub.closed:
                 bell.clear()
                 who = call.admit()
-                found = events.after(relay.reader, who.audiences, after, PAGE)
+                found = events.after(relay.reader, who.audiences, after, PAGE, near=near)
+                near = len(found) < PAGE
                 waiting = await shown(call, who, [public.b64decode(one.request) for one in found if one.kind == "prompt"], "sse")
-                for event in found:
-                    after = event.id
-                    if event.kind == "prompt" and event.request not in waiting:
-                        continue  # decided or ended meanwhile: nothing to look at any more
-                    yield b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.kind.encode(), msgspec.json.encode(event))
-                if not found and not await relay.hub.wait(bell, heartbeat) and not relay.hub.closed:
+                if found:
+                    after = found[-1].id
+                # What was decided or ended meanwhile is nothing to look at any more.
+                lines = [_line(event) for event in found if event.kind != "prompt" or event.request in waiting]
+                if lines:
+                    yield b"".join(lines)
+                # The bell was cleared before the store was read: what came since has rung it.
+                if len(found) < PAGE and not await relay.hub.wait(bell, heartbeat) and not relay.hub.closed:
                     yield b": alive\n\n"
     except ProblemError:
         return  # the session ended: the stream does
+
+
+def _line(event: Event) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.kind.encode(), msgspec.json.encode(event))
 
 
 async def shown(call: Call, who: Principal, oids: list[bytes], channel: str) -> set[str]:
     """Logs, before it goes out, that a prompt reached this device by this channel: once each, also across restarts, and only
     while the request waits. Returns the requests that do."""
     relay = call.relay
-    rows = [row for row in (requests.get(relay.reader, oid) for oid in dict.fromkeys(oids)) if row and row.state == "pending"]
-    waiting = {public.b64encode(row.oid) for row in rows}
-    new = [row.oid for row in rows if not requests.was_prompted(relay.reader, row.oid, who.person, who.device, channel)]
+    oids = [oid for oid in dict.fromkeys(oids) if requests.is_pending(relay.reader, oid)]
+    waiting = {public.b64encode(oid) for oid in oids}
+    new = [oid for oid in oids if not requests.was_prompted(relay.reader, oid, who.person, who.device, channel)]
     if not new:
         return waiting
 

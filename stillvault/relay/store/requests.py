@@ -80,6 +80,10 @@ def get(db: Connection, oid: bytes) -> StoredRequest | None:
     return _request(row) if row else None
 
 
+def is_pending(db: Connection, oid: bytes) -> bool:
+    return db.execute("SELECT 1 FROM requests WHERE oid = ? AND state = 'pending'", (oid,)).fetchone() is not None
+
+
 def _where(db: Connection, condition: str, values: Iterable[object]) -> list[StoredRequest]:
     rows = db.execute(f"SELECT {_COLUMNS} FROM requests WHERE {condition}", tuple(values)).fetchall()  # noqa: S608
     return [_request(row) for row in rows]
