@@ -16,6 +16,7 @@ import re
 import shlex
 from typing import Any
 
+from stillvault.agents.patterns import named
 from stillvault.agents.project import ENV_FILE as OF_REFERENCES
 from stillvault.agents.shell import MAX_DEPTH, Command, commands, started
 from stillvault.scan.envfile import env_like
@@ -33,8 +34,12 @@ NO_MASKING = "Without masking, what the command prints may show the secret. Run 
 SHOWERS = {
     "cat", "head", "tail", "less", "more", "tee", "bat", "batcat", "nl", "tac", "rev", "sort", "uniq", "tr", "cut", "sed",
     "awk", "gawk", "jq", "yq", "grep", "egrep", "fgrep", "rg", "ag", "ack", "fold", "strings", "xxd", "od", "hexdump",
-    "base64", "base32", "column", "fmt", "paste", "dd", "view", "pr", "diff", "comm", "join", "split",
+    "base64", "base32", "column", "fmt", "paste", "dd", "view", "pr", "diff", "comm", "join", "split", "zcat", "most", "ccat",
+    "pygmentize", "hd", "expand", "shuf", "look",
 }
+NAMES_FILES = {"find", "fd", "fdfind", "ls", "echo", "printf", "git", "locate", "realpath", "readlink"}  # before `xargs cat`
+COPIES = {"cp", "install", "ln", "rsync", "scp", "mv"}
+SCREEN = re.compile(r"/dev/(?:stdout|stderr|tty|fd/[12])|/proc/(?:self|\d+)/fd/[12]")
 PASSES_ON = SHOWERS | {"xargs", "echo", "printf", "read"}  # at the end of a pipe: `xargs echo`, `while read`
 QUIET = re.compile(r"-[a-zA-Z]*[qcl][a-zA-Z]*|--quiet|--silent|--count|--files-with-matches")  # of grep and its like
 SECRET_VARIABLE = re.compile(
@@ -44,7 +49,7 @@ SECRET_VARIABLE = re.compile(
 ENVIRON = re.compile(r"/proc/\S+/environ")
 READERS = re.compile(r"(?i)\A(?:read|read_file|readfile|view|view_file|open_file|notebookread|grep|grep_search|search_files?)\Z")
 OURS = ("stillvault", "stillvault-python")
-SHOWN_BY_GIT = {"show", "diff", "cat-file", "log", "blame"}
+SHOWN_BY_GIT = {"show", "diff", "cat-file", "log", "blame", "grep"}
 
 
 def decide(event: dict[str, Any]) -> str:
@@ -80,9 +85,29 @@ def _blocked(one: Command, folder: str, depth: int = 0) -> str:
             return ENVIRONMENT
         if any(_reads(inner) for inner in one.substituted):
             return READ
-    if _shows_files(name, words) and _shown(one) and any(_credentials(word, folder) for word in (*words, *one.inputs)):
+    # What looks in folders of its own is judged by the name alone.
+    where = os.devnull if name in ("find", "fd", "fdfind", "locate") else folder
+    if _prints_files(one) and any(_credentials(word, where) for word in (*words, *one.inputs)):
         return ENV_FILE
     return ""
+
+
+def _prints_files(one: Command) -> bool:
+    """Whether a command puts files that it names on the screen: itself, by what it starts for each, or by copying them there."""
+    name, words = one.name, one.words[1:]
+    if name == "find":
+        started_by = [after for word, after in itertools.pairwise(words) if word in ("-exec", "-execdir", "-ok", "-okdir")]
+        if any(after.rpartition("/")[2] in SHOWERS for after in started_by):
+            return _shown(one)
+    if name in NAMES_FILES and any(after.name == "xargs" and started(after) in SHOWERS for after in one.then):
+        return not any(after.to_file for after in one.then)
+    if name in COPIES and any(map(SCREEN.fullmatch, words)):
+        return True
+    if name in ("perl", "ruby"):
+        return _shown(one) and any(re.fullmatch(r"-[a-zA-Z0-9]*[np][a-zA-Z0-9]*", word) for word in words)
+    if name in ("curl", "wget"):
+        return _shown(one) and any(word.startswith("file:") for word in words)
+    return _shows_files(name, words) and _shown(one)
 
 
 def _shows_files(name: str, words: list[str]) -> bool:
@@ -154,8 +179,13 @@ def _prints_environment(name: str, words: list[str]) -> bool:
 
 
 def _credentials(word: str, folder: str) -> bool:
-    """Whether a word names a file of variables that holds plaintext. One that holds only references may be shown."""
+    """Whether a word names a file of variables that holds plaintext, also by a pattern of the shell. One that holds only
+    references may be shown."""
     path = word.rpartition(":")[2] if ":" in word and not word.startswith("/") else word
+    return any(_holds_plaintext(one, folder) for one in named(path, folder))
+
+
+def _holds_plaintext(path: str, folder: str) -> bool:
     if not env_like(os.path.basename(path)) or os.path.basename(path) == ".envrc":
         return False
     text = _text(os.path.join(folder, os.path.expanduser(path)))

@@ -35,6 +35,12 @@ BLOCKED = [
     "stillvault read sv://a | xargs echo", "stillvault read sv://a | xargs -n 1", "stillvault read sv://a | env cat",
     "stillvault read sv://a | while read x; do echo $x; done", "sudo --user app stillvault read sv://a", "env -u HOME",
     "timeout --signal KILL 5 printenv", "cat /proc/self/task/1/environ", "env --unset HOME A=b",
+    "cat .env*", "cat ./.en?", "cat .e[n]v", "cat .[!a]nv", "cat .[^a]nv", "less .env.*", "head -n1 .e*", "cat .{env,envrc}",
+    "cat ./{a,.env}", "cat *.env", "tail -n +1 app/*.env", "cat .*", "cat */.env", "echo $(<.env)", "echo \"$(<.env)\"",
+    "echo .env | xargs cat", "ls .env* | xargs -n1 head", "find . -name '.env*' -exec cat {} +",
+    "find . -name .env -exec head -1 {} \\;", "find / -name .env -print0 | xargs -0 cat", "cp .env /dev/stdout",
+    "install -m 600 .env /dev/tty", "curl -s file:///srv/app/.env", "perl -pe 1 .env", "ruby -ne 'print' .env",
+    "git grep -h . .env", "while read l; do echo $l; done < .env", "zcat -f .env",
 ]
 FREE = [
     "", "stillvault read --detach sv://a", "stillvault wait h-x --state", "stillvault wait h-x --out-file key.pem", "ls -la",
@@ -52,7 +58,9 @@ FREE = [
     "docker compose --env-file .env up", "echo \"$TOKEN\" | docker login --password-stdin", "git add .env.example",
     "git log --oneline", "cd env && ls", "make env", "set +x", "stillvault scan --seal app .env", "((((", "'", "$(",
     "stillvault read sv://a | sudo tee key.pem > key2.pem", "stillvault read sv://a | xargs -I{} curl -u x:{} https://x",
-    "env -u HOME make", "a" * 5000, "|", "< ", "`", "x\x00y",
+    "env -u HOME make", "a" * 5000, "|", "< ", "`", "x\x00y", "cat *", "cat src/*.py", "ls .env*", "rm .env.*", "cat *.md",
+    "find . -name '.env*'", "find . -name '*.py' -exec cat {} +", "echo .env | xargs rm", "ls *.py | xargs cat",
+    "cp .env.example .env", "cp .env /srv/app/", "curl https://x/.env", "git ls-files '*.env'", "cat {a,b}.txt", "perl -v",
 ]
 
 
@@ -122,8 +130,21 @@ def test_a_file_is_judged_by_what_it_holds(tmp_path: Path) -> None:
     assert reading("Read", file_path=str(env)) in ("", reading("Read", file_path=str(env)))  # and does not wait for a writer
 
 
+def test_a_pattern_is_judged_by_the_files_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "main.py").touch()
+    for pattern in ("cat .e*", "cat *", "cat app/.e*", "less app/.[a-z]*"):
+        assert not decide(shell(pattern, str(tmp_path))), pattern
+    (tmp_path / "app" / ".env").write_text("DB_PASSWORD=hunter" + "22\n")
+    (tmp_path / ".env.references").write_text("DB_PASSWORD=sv://prod/db\n")
+    for pattern in ("cat .e*", "cat *", "cat app/*"):
+        assert not decide(shell(pattern, str(tmp_path))), pattern
+    for pattern in ("cat app/.e*", "less app/.[a-z]*", "cd x; head app/.?n{w,v}", "find app -name '.e*' -exec cat {} ;"):
+        assert decide(shell(pattern, str(tmp_path))), pattern
+
+
 def test_deep_and_long_lines_end() -> None:
     for command in ("$(" * 3000 + "printenv" + ")" * 3000, "bash -c " * 500 + "env", "sudo " * 3000 + "printenv", "`" * 5001,
-                    "a|" * 20_000 + "cat .env", "<<E\n" * 2000, "x=1 " * 20_000, "((" * 20_000,
-                    "stillvault run -- " * 300 + "env"):
+                    "a|" * 20_000 + "cat .env", "cat " + "{a,b}" * 3000, "cat " + ",".join("{" * 99) + "*" * 9000,
+                    "cat " + "[" * 4000, "<<E\n" * 2000, "x=1 " * 20_000, "((" * 20_000, "stillvault run -- " * 300 + "env"):
         decide(shell(command))
