@@ -225,6 +225,21 @@ class Challenge(Message):
     ct: str
 
 
+class Freeze(Message):
+    """A line of GET /v1/holds. That the relay still holds the client is its word; who froze it is in what was signed."""
+
+    subject: str
+    until: int
+    decision: Raw | UnsetType = UNSET  # absent: the relay's own, after denied cards
+    request: Raw | UnsetType = UNSET  # one that the decision names, which names the client's certificate
+
+
+class Freezes(Message):
+    """GET /v1/holds: what freezes put on clients and is not over, by subject."""
+
+    holds: list[Freeze]
+
+
 class Lift(Message):
     """POST /v1/holds/lift: an administrator ends what freezes put on this client."""
 

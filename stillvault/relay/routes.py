@@ -53,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET",  "/v1/sessions",                   Rule.PERSON,    organisation.sessions,      None,           m.Sessions),
     Route("POST", "/v1/sessions/end",               Rule.PERSON,    organisation.end_sessions,  m.EndSessions,  m.Ended),
     Route("POST", "/v1/roster",                     Rule.ADMIN,     organisation.publish,       m.Publish,      m.Trust),
+    Route("GET",  "/v1/holds",                      Rule.PERSON,    organisation.freezes,       None,           m.Freezes),
     Route("POST", "/v1/holds/lift",                 Rule.ADMIN,     organisation.lift,          m.Lift,         m.Lifted),
     # enrolment
     Route("GET",  "/v1/invites",                    Rule.PERSON,    organisation.invites,       None,           m.Invites),

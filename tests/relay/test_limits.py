@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stillvault.crypto.public import b64encode, oid_of
-from tests.relay.parties import Client, Organisation, payload, same_card, wire
+from stillvault.crypto.public import b64encode, encode, oid_of
+from tests.relay.parties import Client, Organisation, now, payload, same_card, wire
 from tests.relay.process import Answer, RelayProcess
 
 
@@ -151,6 +152,8 @@ def test_three_denied_cards_freeze_and_nothing_unsigned_does(directory: Path) ->
         assert honest.ask("prod/a")[2].status == 201
         frozen = org.leaves("frozen")
         assert [row["detail"]["outcome"] for row in frozen] == ["denies_to_freeze"]
+        (own,) = org.admin.get("/v1/holds").ok()["holds"]
+        assert (own["subject"], set(own)) == ("host/db-1", {"subject", "until"}), "the relay's own word, and no more"
 
 
 def test_a_flood_is_a_handful_of_prompts_and_one_number(directory: Path) -> None:  # P1
@@ -191,4 +194,15 @@ def test_a_client_that_was_frozen_by_hand_stays_so_across_a_restart(directory: P
         assert client.ask("prod/a")[2].code == "hold"
         assert [row["actor"] for row in org.leaves("frozen")] == ["alice"]
         assert client.state(request)["state"] == "denied"
+        # Anybody who is signed in sees who froze whom, by what was signed, and until when; a lift by an administrator ends it.
+        (held,) = org.devices["ben"].get("/v1/holds").ok()["holds"]
+        checked = org.trust().verify_decision(encode(held["decision"]), now())
+        said = json.loads(checked.payload)
+        assert (held["subject"], held["until"]) == ("host/db-1", said["expires"])
+        assert (said["verdict"], said["person"], said["items"][0]["request"]) == ("freeze", "alice", b64encode(oid_of(request)))
+        assert encode(held["request"]) == request
+        assert payload(request)["client"] == b64encode(oid_of(client.cert))
+        assert org.devices["ben"].post("/v1/holds/lift", {"subject": "host/db-1"}).code == "forbidden"
+        assert org.admin.post("/v1/holds/lift", {"subject": "host/db-1"}).ok()["count"] == 1
+        assert org.admin.get("/v1/holds").ok()["holds"] == []
         assert b64encode(oid_of(request)) == org.leaves("frozen")[0]["request"]

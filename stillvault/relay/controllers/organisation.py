@@ -114,6 +114,10 @@ async def cancel_invite(call: Call, _body: messages.Nothing) -> messages.Nothing
     return NOTHING
 
 
+async def freezes(call: Call) -> messages.Freezes:
+    return messages.Freezes(limits.freezes(call))
+
+
 async def lift(call: Call, body: messages.Lift) -> messages.Lifted:
     return messages.Lifted(await limits.lift(call, body.subject))
 

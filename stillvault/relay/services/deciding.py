@@ -161,8 +161,10 @@ def _hold(tx: Transaction, call: Call, row: StoredRequest, verified: Verified, n
     in an hour do, each of them signed by a person: nobody else can freeze an honest client (P6)."""
     said = verified.said
     if said.verdict == "freeze":
+        tx.event("people", "state", now, request=row.oid, state="frozen")
         counted.add_hold(tx.connection, row.subject, min(said.expires, now + LONGEST_HOLD), verified.oid)
         moving.purge_client(tx, row, said.person, now)
     elif limits.freeze_after_denials(tx, call.relay.settings.limits, row.key, row.subject, now):
+        tx.event("people", "state", now, request=row.oid, state="frozen")
         tx.leaf("frozen", "relay", now, request=row.oid, host=row.host, secret=row.path, outcome="denies_to_freeze")
         moving.purge_client(tx, row, "relay", now)

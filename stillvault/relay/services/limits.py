@@ -11,12 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from stillvault.crypto import public
+from stillvault.protocol import messages, objects
 from stillvault.protocol.errors import RateLimited
 from stillvault.relay.context import Call
 from stillvault.relay.problems import ProblemError
+from stillvault.relay.services.verified import raw, read
 from stillvault.relay.settings import Limits
 from stillvault.relay.store import limits as store
+from stillvault.relay.store import requests
+from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.transaction import Transaction
 
 HOUR = 3600
@@ -111,6 +117,21 @@ def freeze_after_denials(tx: Transaction, limits: Limits, key: bytes, subject: s
     return True
 
 
+def freezes(call: Call) -> list[messages.Freeze]:
+    """What freezes put on clients. Each comes with the signed decision and a request that it names, so that a reader need not
+    believe this relay who froze whom; the relay's own word stands without."""
+    return [_freeze(call.relay.reader, one) for one in store.holds(call.relay.reader, call.now)]
+
+
+def _freeze(db: Connection, hold: store.StoredHold) -> messages.Freeze:
+    if not hold.decision:
+        return messages.Freeze(hold.subject, hold.until)
+    said = read(objects.Decision, public.payload_of("decision", hold.decision))
+    found = (requests.get(db, public.b64decode(item.request)) for item in said.items)
+    asked = next((one.signed for one in found if one is not None and one.subject == hold.subject), None)
+    return messages.Freeze(hold.subject, hold.until, raw(hold.decision), UNSET if asked is None else raw(asked))
+
+
 async def lift(call: Call, subject: str) -> int:
     """Ends what freezes put on a client: the word of an administrator (P4). Holds of the roster end with a roster."""
     public.check_path(subject)
@@ -119,6 +140,7 @@ async def lift(call: Call, subject: str) -> int:
         count = store.lift_holds(tx.connection, subject, call.now)
         if count:
             tx.leaf("config", call.who.actor, call.now, outcome=f"freeze lifted: {subject}")
+            tx.event("people", "state", call.now, state="lifted")
         return count
 
     return await call.relay.writer.write(change)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from stillvault.relay.store.connection import Connection
+
+MOST_HOLDS = 500
+
+
+class StoredHold(NamedTuple):
+    subject: str
+    until: int
+    decision: bytes  # signed; empty where the relay froze
+
 
 
 def has_card(db: Connection, card: bytes) -> bool:
@@ -96,6 +107,15 @@ def held_until(db: Connection, subject: str, now: int) -> int:
     """When the last hold on a subject ends; 0 when there is none."""
     until: int | None = db.execute("SELECT max(until) FROM holds WHERE subject = ? AND until > ?", (subject, now)).get
     return until or 0
+
+
+def holds(db: Connection, now: int, limit: int = MOST_HOLDS) -> list[StoredHold]:
+    """The holds in force, by subject; of more than the limit those that end first are left out."""
+    query = (
+        "SELECT holds.subject, holds.until, coalesce(decisions.signed, x'') FROM holds "
+        "LEFT JOIN decisions ON decisions.oid = holds.decision WHERE holds.until > ? ORDER BY holds.until DESC, holds.seq LIMIT ?"
+    )
+    return sorted(StoredHold(*row) for row in db.execute(query, (now, limit)))
 
 
 def lift_holds(db: Connection, subject: str, now: int) -> int:
