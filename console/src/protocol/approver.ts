@@ -150,8 +150,9 @@ export function checkEphemeral(request: Request): Bytes {
   return ephemeral;
 }
 
-/** What a newer roster may have changed since a prompt was shown: the certificate, holds, the floor, the threshold. */
-export function checkStill(trust: Trust, prompt: Prompt, now: number): void {
+/** What may have changed since a prompt was shown: by a newer roster the certificate, holds, the floor, the threshold; and
+ * `seen`, the highest version of the path that this device has met by now. */
+export function checkStill(trust: Trust, prompt: Prompt, now: number, seen?: Pair): void {
   const { cert, request, secret } = prompt;
   const { core } = secret.payload;
   if (trust.roster.revoked.includes(b64(cert.oid))) {
@@ -162,6 +163,7 @@ export function checkStill(trust: Trust, prompt: Prompt, now: number): void {
   if (floorsOf(trust, core.path).some((floor) => comparePairs(pairOf(core), floor) < 0)) {
     throw new Refused("version", "below the floor of the path by now");
   }
+  if (seen && comparePairs(pairOf(core), seen) < 0) throw new Refused("version", "a newer seal was seen since it was shown");
   if (request.payload.purpose === "use" && core.policy.threshold < trust.selectPolicy(core.path).threshold) {
     throw new Refused("threshold", "the policy wants more people by now");
   }

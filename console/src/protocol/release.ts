@@ -8,7 +8,7 @@ import { domain } from "./encoding";
 import { Refused } from "./error";
 import { kemSeal } from "./hpke";
 import type { Opener } from "./hpke";
-import type { Decision, Item, Release, Secret, Signed } from "./objects";
+import type { Decision, Item, Pair, Release, Secret, Signed } from "./objects";
 import { checkDek } from "./payload";
 import { checkInDate, openStanza } from "./secret";
 import { checkShare } from "./shares";
@@ -18,13 +18,18 @@ import { b64, unb64 } from "./text";
 import type { Bytes } from "./text";
 import type { Trust } from "./trust";
 
-/** The release of every item of an approving decision. */
+/** The highest version of a path that a device has met. */
+export type Highest = (path: string) => Pair | undefined;
+
+/** The release of every item of an approving decision. `highest`: the highest version of a path that this device has met by now,
+ * which may be above the one that was shown. */
 export async function release(
   trust: Trust,
   prompts: readonly Prompt[],
   signed: Signed,
   kem: Opener,
   now: number,
+  highest: Highest = () => undefined,
 ): Promise<Release> {
   // 1. The decision: who signed it, with which key, in date, and that it approves.
   checkInDate(trust, now);
@@ -39,7 +44,7 @@ export async function release(
   if (new Set(prompts.map((prompt) => b64(prompt.request.oid))).size !== prompts.length) {
     throw new Refused("item", "a prompt stands twice");
   }
-  const items = prompts.map((prompt) => checkItem(trust, prompt, decision.payload, kem, now));
+  const items = prompts.map((prompt) => checkItem(trust, prompt, decision.payload, kem, now, highest));
   // 3. Only now the private key: open one's own stanza, seal to the requester, wipe.
   const sealed: Release["sealed"] = [];
   for (const [at, prompt] of prompts.entries()) sealed.push(await sealItem(prompt, items[at]!, decision, kem));
@@ -47,7 +52,9 @@ export async function release(
 }
 
 /** Compares one prompt with its item, and the device with the roster of now. */
-function checkItem(trust: Trust, prompt: Prompt, decision: Decision, kem: Opener, now: number): Item {
+function checkItem(
+  trust: Trust, prompt: Prompt, decision: Decision, kem: Opener, now: number, highest: Highest,
+): Item {
   const { request, secret, own } = prompt;
   if (decision.person !== own[0] || decision.device !== own[1]) {
     throw new Refused("device", "signed for another device than the one that was asked");
@@ -63,7 +70,7 @@ function checkItem(trust: Trust, prompt: Prompt, decision: Decision, kem: Opener
   if (decision.expires > request.payload.expires || now >= request.payload.expires) {
     throw new Refused("expired", "an approve expires no later than its requests");
   }
-  checkStill(trust, prompt, now);
+  checkStill(trust, prompt, now, highest(secret.payload.core.path));
   const listed = checkApprover(trust, governing(trust, request.payload, secret.payload), own, now);
   if (listed.kem.public !== b64(kem.public)) throw new Refused("device", "the key is not that of the device");
   return item;

@@ -8,7 +8,13 @@ import { isMuted, type State } from "../../src/work/approving/memory";
 import { stateOf } from "../../src/work/approving/prompts";
 import { card, fact } from "./made";
 
-vi.mock("../../src/protocol/release", () => ({ release: async () => ({ sealed: "release" }) }));
+const given = vi.hoisted(() => ({ highest: (_path: string): unknown => undefined }));
+vi.mock("../../src/protocol/release", () => ({
+  release: async (...all: unknown[]) => {
+    given.highest = all[5] as typeof given.highest;
+    return { sealed: "release" };
+  },
+}));
 vi.mock("../../src/protocol/keys", async (load) => ({
   ...(await load<object>()),
   sign: async (_name: string, value: object) => ({ type: "t", payload: btoa(JSON.stringify(value)), signatures: [] }),
@@ -70,6 +76,15 @@ describe("approving", () => {
     expect(state.answers).toMatchObject([expected]);
     expect(state.programs).toMatchObject([{ subject: "host/db-1", exe: "/usr/bin/claude", count: 1 }]);
     expect(state.approvals).toEqual([1010]);
+  });
+  test("what is released is held against the highest version seen when the ceremony is over", async () => { // A11
+    ceremony = async () => {
+      records.set("highest", new Map([["prod/db", [4, 0]]])); // another tab sealed meanwhile
+      return signed();
+    };
+    await approve(browser(), [card("a", fact())], 300);
+    expect(given.highest("prod/db")).toEqual([4, 0]);
+    expect(given.highest("prod/other")).toBeUndefined();
   });
   test("a ceremony that was refused leaves nothing behind: the person may try again", async () => {
     ceremony = async () => { throw new Error("cancelled"); };

@@ -227,6 +227,18 @@ describe("a release", () => {
     expect((await under({})).sealed).toHaveLength(1);
   });
 
+  test("is not made of a seal that this device knows to be old by now", async () => {
+    const world = await World.make();
+    const [sealed, asked] = [await world.seal(), await world.ask()];
+    const shown = await prompt(world, "ana", asked, sealed);
+    const decision = await world.decide("ana", asked, sealed);
+    const { kem } = world.member("ana");
+    const knowing = (pair: [number, number]) =>
+      release(world.trust, [shown], decision, kem, NOW, (path) => (path === asked.value.path ? pair : undefined));
+    await expect(knowing([1, 1])).rejects.toEqual(refusal("version"));
+    expect((await knowing([1, 0])).sealed).toHaveLength(1);
+  });
+
   test("is not made with another key, another person's decision, no prompt or one twice", async () => {
     const world = await World.make();
     const [sealed, asked] = [await world.seal(), await world.ask()];

@@ -7,7 +7,7 @@ import type { Account } from "../../device/account";
 import { ApiError } from "../../api";
 import { encode, oid } from "../../protocol/encoding";
 import { sign } from "../../protocol/keys";
-import type { Item, Release } from "../../protocol/objects";
+import type { Item, Pair, Release } from "../../protocol/objects";
 import { release } from "../../protocol/release";
 import { oidOf, wrap } from "../../protocol/signed";
 import { b64 } from "../../protocol/text";
@@ -50,8 +50,10 @@ export async function approve(account: Account, cards: readonly Card[], window?:
   let sealed: Release;
   try {
     const { signature, kem } = await account.ceremony(await oid("decision", payload));
-    // The ceremony may have taken a minute: what expired meanwhile is not released.
-    sealed = await release(trust, prompts, wrap("decision", payload, [signature]), await kem(), account.now());
+    // The ceremony may have taken a minute: what expired meanwhile, or was sealed anew before this browser's eyes, is not released.
+    const own = await kem();
+    const seen = await account.memory.read<Map<string, Pair>>("highest");
+    sealed = await release(trust, prompts, wrap("decision", payload, [signature]), own, account.now(), (path) => seen?.get(path));
   } catch (error) {
     // No signature was made, or none left this page: the person may try again.
     await changeState(account, (state) => withoutAnswers(state, answers));
