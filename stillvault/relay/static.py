@@ -2,6 +2,9 @@
 
 Only what console.json names is served, and only where its digest fits; every screen's path answers with index.html. A package
 without a console (or with a damaged one) is a relay without one, which says so.  # A18
+
+A person whose browser goes to a path that is none gets the application too, which says so in words; the status stays that of the
+problem. Whoever did not ask for a page gets the problem itself.
 """
 
 from __future__ import annotations
@@ -16,13 +19,15 @@ from typing import NamedTuple
 import msgspec
 
 from stillvault.protocol import console
-from stillvault.relay.edge import App, Receive, Scope, Send
+from stillvault.protocol.messages import Problem
+from stillvault.relay.edge import App, Message, Receive, Scope, Send
 from stillvault.relay.journal import Journal
 from stillvault.relay.problems import ProblemError
 
 SMALLEST_TO_PACK = 1024  # bytes: below, gzip gains nothing
 # Answered with a clear word where there is no console: what people and browsers ask for first.
 ENTRANCES = frozenset({"", "setup", "join", "signin", "assets", "pending", console.MANIFEST, "sw.js", "manifest.webmanifest"})
+STRAY = "not-found"  # what a mistyped address comes to
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -53,6 +58,16 @@ class Console:
         if path == "/" or first in self._screens:
             return self._files[f"/{console.INDEX}"]
         return self._files.get(path)
+
+    @property
+    def stray(self) -> Served | None:
+        """The application for a path that is none. It is never kept, and has no tag: it is no file of that path."""
+        index = self._files.get(f"/{console.INDEX}")
+        if index is None:
+            return None
+        own = (b"cache-control", b"etag")
+        headers = [(name, value) for name, value in index.headers if name not in own]
+        return index._replace(tag=b"", headers=[*headers, (b"cache-control", b"no-store"), (b"vary", b"accept")])
 
 
 def load(journal: Journal, folder: Traversable | None = None) -> Console:
@@ -88,11 +103,12 @@ def _packed(content: bytes, headers: Mapping[str, str]) -> Served:
 
 def beside(console: Console, app: App) -> App:
     """The console's files first, `app` for everything else."""
+    paged = _with_pages(console.stray, app)
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
         found = console.find(scope["path"])
         if found is None:
-            await app(scope, receive, send)
+            await paged(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             raise ProblemError("method")
         else:
@@ -101,15 +117,55 @@ def beside(console: Console, app: App) -> App:
     return either
 
 
-async def _send(found: Served, scope: Scope, send: Send) -> None:
+def _with_pages(page: Served | None, app: App) -> App:
+    """`app`, but that a browser on its way to a path that is none is answered with a page."""
+    if page is None:
+        return app
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        browses = scope["method"] == "GET" and _takes_pages(scope)
+        await app(scope, receive, _paged(page, scope, send) if browses else send)
+
+    return either
+
+
+def _paged(page: Served, scope: Scope, send: Send) -> Send:
+    """Holds the head of a refusal until its body has said what it is."""
+    head: Message | None = None
+
+    async def instead(message: Message) -> None:
+        nonlocal head
+        if message["type"] == "http.response.start" and message["status"] == 404:
+            head = message
+            return
+        if head is not None and _code(message) == STRAY:
+            head = None
+            await _send(page, scope, send, 404)
+            return
+        if head is not None:
+            await send(head)
+            head = None
+        await send(message)
+
+    return instead
+
+
+def _code(message: Message) -> str:
+    try:
+        return msgspec.json.decode(message.get("body", b""), type=Problem).code
+    except msgspec.MsgspecError:
+        return ""
+
+
+async def _send(found: Served, scope: Scope, send: Send, status: int = 200) -> None:
     asked = dict(scope["headers"])
-    headers, body, status = list(found.headers), found.plain, 200
+    headers, body = list(found.headers), found.plain
     if found.packed:
         headers.append((b"vary", b"accept-encoding"))
         if _takes_gzip(asked.get(b"accept-encoding", b"")):
             body = found.packed
             headers.append((b"content-encoding", b"gzip"))
-    if found.tag in asked.get(b"if-none-match", b"").replace(b" ", b"").split(b","):
+    if found.tag and found.tag in asked.get(b"if-none-match", b"").replace(b" ", b"").split(b","):
         body, status = b"", 304
     else:
         headers.append((b"content-length", str(len(body)).encode()))
@@ -118,6 +174,14 @@ async def _send(found: Served, scope: Scope, send: Send) -> None:
 
 
 def _takes_gzip(accepted: bytes) -> bool:
-    """Whether gzip is listed and not refused with q=0."""
+    return _listed(b"gzip", accepted)
+
+
+def _takes_pages(scope: Scope) -> bool:
+    return _listed(b"text/html", b",".join(value for name, value in scope["headers"] if name == b"accept"))
+
+
+def _listed(wanted: bytes, accepted: bytes) -> bool:
+    """Whether it is listed and not refused with q=0."""
     listed = [part.partition(b";") for part in accepted.lower().replace(b" ", b"").split(b",")]
-    return any(name == b"gzip" and weight not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000") for name, _, weight in listed)
+    return any(name == wanted and weight not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000") for name, _, weight in listed)

@@ -84,6 +84,25 @@ def test_what_is_no_file_is_none(relay: RelayProcess) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_a_browser_that_lost_its_way_gets_a_page_and_a_program_the_problem(relay: RelayProcess) -> None:
+    chromium = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    for path in ("/nothing", "/v1/nothing", "/assets/nothing.js", "/secret/prod"):
+        page = relay.call("GET", path, headers={"Accept": chromium})
+        assert (page.status, page.body) == (404, (PACKAGE / "index.html").read_bytes()), path
+        assert page.headers["content-security-policy"] == POLICY
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        # It is no file of that path: nothing keeps it, and no tag vouches for it.
+        assert (page.headers["cache-control"], "etag" in page.headers) == ("no-store", False)
+        assert "accept" in page.headers["vary"]
+        for accept in ("application/json", "*/*", "text/html;q=0, */*", "text/htmlx"):
+            assert relay.call("GET", path, headers={"Accept": accept}).code == "not-found", (path, accept)
+    # What a route itself refuses stays a problem, whoever asks; so does what is not asked for with GET.
+    assert relay.call("GET", "/v1/session", headers={"Accept": chromium}).code == "sign-in"
+    assert relay.call("POST", "/nothing", {}, headers={"Accept": chromium}).code == "not-found"
+    packed = relay.call("GET", "/nothing", headers={"Accept": chromium, "Accept-Encoding": "gzip"})
+    assert gzip.decompress(packed.body) == (PACKAGE / "index.html").read_bytes()
+
+
 def test_a_browser_may_have_it_packed_and_need_not_fetch_it_twice(relay: RelayProcess) -> None:
     manifest = json.loads((PACKAGE / "console.json").read_bytes())
     script = next(f"/{name}" for name in manifest["files"] if name.endswith(".js") and name.startswith("assets/index"))
