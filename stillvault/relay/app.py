@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import fcntl
 import os
 import secrets as randomness
-import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from stillvault.crypto import public
 from stillvault.protocol.errors import Refused, StillvaultError
 from stillvault.relay import log, openapi, static, tls
 from stillvault.relay.context import Call, Relay
+from stillvault.relay.directory import lock, prepare_directory
 from stillvault.relay.edge import App, Edge
 from stillvault.relay.guards import Rule, admit, bearer_hash, cookie_hash, is_same_origin
 from stillvault.relay.hub import Hub
@@ -49,52 +48,6 @@ from stillvault.relay.store.writer import Writer
 from stillvault.relay.sweeper import clean, sweep
 
 Handler = Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]]
-
-
-# ---- the data directory ------------------------------------------------------------------------------------------------
-
-
-def prepare_directory(directory: Path) -> None:
-    """Makes DIR where its parent exists; refuses one that others may write to or that is somebody else's."""
-    where = str(directory)
-    try:
-        if not directory.exists():
-            directory.mkdir(mode=0o700)
-        status = directory.stat()
-    except FileNotFoundError:
-        raise BadSetting(where, "data", "its parent directory does not exist", f"Run: mkdir -p -m 0700 {directory}") from None
-    except OSError as error:
-        raise BadSetting(
-            where, "data", f"the directory cannot be made or read ({error.strerror})", "Check its parent's mode."
-        ) from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise BadSetting(where, "data", "it is not a directory", "Name a directory.")
-    if status.st_uid != os.geteuid():
-        raise BadSetting(
-            where, "data", f"it belongs to uid {status.st_uid}, the relay runs as {os.geteuid()}", "Change its owner."
-        )
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        mode = stat.S_IMODE(status.st_mode)
-        raise BadSetting(where, "data", f"mode {mode:04o} lets others write to it", f"Run: chmod 0700 {directory}")
-    directory.chmod(0o700)
-    keys = [directory / name for name in ("log.key", "vapid.key", "tls/ca.key", "tls/relay.key")]
-    for file in (database_path(directory), *keys):
-        if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            mode = stat.S_IMODE(file.stat().st_mode)
-            raise BadSetting(str(file), "data", f"mode {mode:04o} lets others read it", f"Run: chmod 0600 {file}")
-
-
-def lock(directory: Path) -> int:
-    """The one relay of a data directory holds this lock while it lives. Returns the descriptor."""
-    descriptor = os.open(directory / "relay.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise BadSetting(
-            str(directory), "data", "another relay runs on this directory", "Stop it, or name another directory."
-        ) from None
-    return descriptor
 
 
 # ---- a running relay ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stillvault.crypto import public
-from stillvault.relay import app, log, rowcheck, tls
+from stillvault.relay import log, rowcheck, tls
+from stillvault.relay.directory import lock, prepare_directory
 from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import bearers, copying, schema, tree
 from stillvault.relay.store.connection import database_path, open_reader, open_writer
@@ -64,8 +65,8 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 def restore(settings: Settings, source: Path) -> None:
     """Puts a backup into an empty data directory. Devices that saw more will say so: nothing hides that it is older (B8)."""
     directory = settings.directory
-    app.prepare_directory(directory)
-    held = app.lock(directory)
+    prepare_directory(directory)
+    held = lock(directory)
     try:
         if database_path(directory).exists():
             raise BadSetting(str(directory), "data", "there is a database already", "Restore into an empty directory.")
@@ -137,7 +138,7 @@ def doctor(settings: Settings) -> Iterator[tuple[str, bool, str]]:
 def _look_at_directory(settings: Settings) -> str:
     if not settings.directory.exists():
         raise BadSetting(str(settings.directory), "data", "there is no such directory", "Start the relay once.")
-    app.prepare_directory(settings.directory)
+    prepare_directory(settings.directory)
     return "owner and modes are right"
 
 
