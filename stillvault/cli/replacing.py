@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillvault.cli.base import say, yes_or_no
+from stillvault.cli.findings import Found, place_of, reference_in, value_in
 from stillvault.cli.rewriting import read_own, rewrite
-from stillvault.cli.scanning import Found, place_of, reference_in
 from stillvault.protocol.errors import Failed
 from stillvault.protocol.text import plain
-from stillvault.scan.envfile import assignments
-from stillvault.scan.walk import decode
 
 if TYPE_CHECKING:
     from stillvault.approver.account import Account
@@ -47,10 +45,9 @@ def _seal(account: Account, one: Found, prefix: str, yes: bool, sealed: dict[str
 
     path = place_of(prefix, one.finding.name)
     reference = f"sv://{path}"
-    before = read_own(one.file) or b""
+    before = read_own(one.file, one.top) or b""
     after = reference_in(before, one, reference)
-    # Read anew by the grammar of the file: without its quotes, with its escapes meant.
-    value = next(a.value for a in assignments(decode(before)) if a.start == one.finding.start).encode("utf-8", "surrogateescape")
+    value = value_in(before, one)
     if path in sealed and sealed[path] != value:
         raise Failed("two-values", f"{path} was just sealed with another value", "seal one of them under another prefix")
     if path not in sealed and sealing.latest(account, path) is not None:
@@ -67,7 +64,7 @@ def _seal(account: Account, one: Found, prefix: str, yes: bool, sealed: dict[str
             secret.wipe()
         sealed[path] = value
     try:
-        rewrite(one.file, before, after)
+        rewrite(one.file, before, after, one.top)
     except Failed as error:
         raise Failed(error.code, f"{error.message}; its value is sealed as {path}", error.remedy) from None
     one.reference = reference

@@ -1,7 +1,8 @@
 """Changing a file that belongs to the user: whole or not at all, with its mode and owner, and only if it is still what was read.
 
-A link is not followed, a file with a second name is left alone (its other name would keep the old content), and a change that
-somebody made in between is never overwritten. What no rename can give: between the last look and the rename there is an instant.
+A link is not followed (below a `top`, none on the way either, whoever swaps it in meanwhile), a file with a second name is left
+alone (its other name would keep the old content), and a change that somebody made in between is never overwritten. What no rename
+can give: between the last look and the rename there is an instant.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from collections.abc import Iterator
 
 from stillvault.protocol.errors import Failed
 from stillvault.protocol.text import plain
+from stillvault.scan.below import FOLDER, open_below
 
 MAX_FILE = 4 * 1024 * 1024  # bytes
 
 
-def read_own(path: str) -> bytes | None:
-    """The content of a regular file that is no link; None where there is nothing of this name."""
+def read_own(path: str, top: str | None = None) -> bytes | None:
+    """The content of a regular file that is no link; None where there is nothing of this name.
+
+    Below `top`, a directory that `path` begins with, no part of the way may be a link either; without it, only the last.
+    """
     try:
-        with _opened(path) as (fd, _):
+        with _folder(path, top) as (folder, name), _opened(path, folder, name) as (fd, _):
             return _content(fd, path)
     except FileNotFoundError:
         return None
@@ -33,39 +38,58 @@ def read_own(path: str) -> bytes | None:
 def create(path: str, content: bytes, mode: int = 0o644) -> None:
     """A new file. Raises `Failed` where something of this name is there."""
     try:
-        with _fresh(path, mode) as temporary:
-            _fill(temporary[0], content)
-            os.link(temporary[1], path, follow_symlinks=False)  # unlike a rename, never replaces
+        with _folder(path, None) as (folder, name):
+            with _fresh(folder, name, mode) as (fd, temporary):
+                _fill(fd, content)
+                # Unlike a rename, never replaces.
+                os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            os.fsync(folder)
     except OSError as error:
         raise _failed(path, error) from None
-    _settle(path)
 
 
-def rewrite(path: str, before: bytes, after: bytes) -> None:
-    """Replaces the content of a file that still holds `before`."""
+def rewrite(path: str, before: bytes, after: bytes, top: str | None = None) -> None:
+    """Replaces the content of a file that still holds `before`. `top` as for `read_own`."""
     try:
-        with _opened(path) as (fd, about):
-            if _content(fd, path) != before:
-                raise _changed(path)
-            if about.st_nlink > 1:
-                raise Failed("linked", f"{path} has a second name (a hard link), which would keep the old content",
-                             "remove the other name, then run this again")
-            with _fresh(path, stat.S_IMODE(about.st_mode)) as (new, name):
-                if (about.st_uid, about.st_gid) != (os.geteuid(), os.fstat(new).st_gid):
-                    os.fchown(new, about.st_uid, about.st_gid)
-                os.fchmod(new, stat.S_IMODE(about.st_mode))  # after the change of owner, which drops bits
-                _fill(new, after)
-                if _identity(os.lstat(path)) != _identity(about):
+        with _folder(path, top) as (folder, name):
+            with _opened(path, folder, name) as (fd, about):
+                if _content(fd, path) != before:
                     raise _changed(path)
-                os.rename(name, path)
+                if about.st_nlink > 1:
+                    raise Failed("linked", f"{path} has a second name (a hard link), which would keep the old content",
+                                 "remove the other name, then run this again")
+                with _fresh(folder, name, stat.S_IMODE(about.st_mode)) as (new, temporary):
+                    if (about.st_uid, about.st_gid) != (os.geteuid(), os.fstat(new).st_gid):
+                        os.fchown(new, about.st_uid, about.st_gid)
+                    os.fchmod(new, stat.S_IMODE(about.st_mode))  # after the change of owner, which drops bits
+                    _fill(new, after)
+                    if _identity(os.stat(name, dir_fd=folder, follow_symlinks=False)) != _identity(about):
+                        raise _changed(path)
+                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)  # the new name reaches the disk
     except OSError as error:
         raise _failed(path, error) from None
-    _settle(path)
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+def _folder(path: str, top: str | None) -> Iterator[tuple[int, str]]:
+    """The directory of a file, held open, and the file's name in it."""
+    folder, name = os.path.split(path)
+    root = os.open((folder if top is None else top) or ".", FOLDER)
+    try:
+        fd = root if top is None else open_below(root, os.path.dirname(path.removeprefix(os.path.join(top, ""))), FOLDER)
+        try:
+            yield fd, name
+        finally:
+            if fd != root:
+                os.close(fd)
+    finally:
+        os.close(root)
+
+
+@contextlib.contextmanager
+def _opened(path: str, folder: int, name: str) -> Iterator[tuple[int, os.stat_result]]:
+    fd = open_below(folder, name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode):
@@ -84,32 +108,23 @@ def _content(fd: int, path: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _fresh(path: str, mode: int) -> Iterator[tuple[int, str]]:
-    """A new file beside `path`; whatever happens, its own name is gone at the end."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode & 0o777)
+def _fresh(folder: int, name: str, mode: int) -> Iterator[tuple[int, str]]:
+    """A new file beside `name`; whatever happens, its own name is gone at the end."""
+    temporary = f".{name[:100]}.{secrets.token_hex(6)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(temporary, flags, mode & 0o777, dir_fd=folder)
     try:
         yield fd, temporary
     finally:
         os.close(fd)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            os.unlink(temporary, dir_fd=folder)
 
 
 def _fill(fd: int, content: bytes) -> None:
     with os.fdopen(fd, "wb", closefd=False) as file:
         file.write(content)
     os.fsync(fd)
-
-
-def _settle(path: str) -> None:
-    """The new name reaches the disk."""
-    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _identity(about: os.stat_result) -> tuple[int, ...]:
@@ -121,5 +136,6 @@ def _changed(path: str) -> Failed:
 
 
 def _failed(path: str, error: OSError) -> Failed:
-    why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror or "the system refused"
+    links = {errno.ELOOP: "it is a symbolic link", errno.ENOTDIR: "a folder on the way to it is a symbolic link, or none"}
+    why = links.get(error.errno or 0) or error.strerror or "the system refused"
     return Failed("file", f"{plain(path)} cannot be changed: {why}", "look at it, then run this again")

@@ -8,36 +8,15 @@ The plaintext stood in a file already; here it passes through the interpreter on
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Any
 
 import click
 
 from stillvault.cli.base import PATH, STATE, Verb, emit, say, table
-from stillvault.protocol.errors import EXIT_ERROR, EXIT_OK, Failed, Usage
+from stillvault.cli.findings import Found
+from stillvault.protocol.errors import EXIT_ERROR, EXIT_OK, Usage
 from stillvault.protocol.text import plain
-from stillvault.scan.rules import Finding, allowed, findings
-from stillvault.scan.walk import Skipped, Walk, decode, encode
-
-MAX_PATH = 200  # bytes (docs/protocol.md, section 2)
-
-
-@dataclass
-class Found:
-    """A finding in a file, and what became of it."""
-
-    file: str
-    finding: Finding
-    value: str = field(repr=False)
-    reference: str = ""
-    why_not: str = ""
-
-    def row(self) -> dict[str, Any]:
-        row: dict[str, Any] = {"file": plain(self.file), "line": self.finding.line, "kind": self.finding.kind,
-                               "length": self.finding.length}
-        row |= {"name": plain(self.finding.name)} if self.finding.name else {}
-        row |= {"sealed": self.reference} if self.reference else {}
-        return row | ({"not_sealed": plain(self.why_not)} if self.why_not else {})
+from stillvault.scan.rules import allowed, findings
+from stillvault.scan.walk import Skipped, Walk
 
 
 @click.command(cls=Verb)
@@ -66,7 +45,7 @@ def scan(paths: tuple[str, ...], exclude: tuple[str, ...], prefix: str, yes: boo
                     if allowed(text, one):
                         passed += 1
                     else:
-                        found.append(Found(file, one, text[one.start : one.end]))
+                        found.append(Found(file, os.path.dirname(top) if file == top else top, one, text[one.start : one.end]))
         except OSError as error:
             raise Usage("path", f"{plain(top)} cannot be read: {error.strerror}", "name files or directories", "PATHS") from None
     if prefix and found:
@@ -96,24 +75,3 @@ def _report(found: list[Found], left: list[Found], skipped: list[Skipped], count
 
 def _became(one: Found) -> str:
     return one.reference or (f"not sealed: {one.why_not}" if one.why_not else "")
-
-
-def place_of(prefix: str, name: str) -> str:
-    """The path of a variable's secret: its name in lower case. Raises `Failed` where no path can be made of it."""
-    last = name.lower().lstrip("_")
-    if not last:
-        raise Failed("name", f"no path can be made of {plain(name)}", "seal it by hand")
-    path = f"{prefix}/{last}"
-    if len(path) > MAX_PATH:
-        raise Failed("name", f"the path of {plain(name)} would be longer than {MAX_PATH} bytes", "give a shorter prefix")
-    return path
-
-
-def reference_in(content: bytes, one: Found, reference: str) -> bytes:
-    """The file's content with the reference in place of the value. Raises `Failed` where the value does not stand there."""
-    text = decode(content)
-    start, end = one.finding.start, one.finding.end
-    if text[start:end] != one.value:
-        raise Failed("changed", f"{plain(one.file)} was changed meanwhile", "run the scan again")
-    gap = " " if text[end : end + 1] == "#" else ""  # 'value'#comment: the reference must not take the comment for a field
-    return encode(text[:start] + reference + gap + text[end:])

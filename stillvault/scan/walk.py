@@ -1,6 +1,7 @@
 """Which files of a tree are read: regular ones, of text, of a size that people write, reached without following a link.
 
-A hostile tree costs its owner nothing but a line: links are not followed (so no loop), a FIFO or device is not opened for longer
+A hostile tree costs its owner nothing but a line: links are not followed (so no loop), also not those that take the place of a
+directory while the walk goes on (everything is opened below the top, part by part), a FIFO or device is not opened for longer
 than it takes to see what it is, a name is only bytes. What was left out is named with the reason, so that silence means clean.
 `.gitignore` is left alone on purpose: the `.env` that git ignores is the very file to find. `.stillvaultignore` at the top of
 a tree is obeyed.
@@ -11,13 +12,16 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+
+from stillvault.scan.below import FOLDER, open_below
 
 MAX_FILE = 4 * 1024 * 1024  # bytes
 PROBE = 8192  # bytes, in which a zero byte says that a file is binary
 IGNORE_FILE = ".stillvaultignore"
 MAX_PATTERNS = 1000
+MAX_DEPTH = 1000  # folders within folders
 # What package managers and version control keep: not written here, and not to be mended here.
 SKIPPED = {".git", ".hg", ".svn", ".jj", "node_modules", "bower_components", "site-packages", "__pycache__", ".tox", ".nox",
            ".terraform"}
@@ -42,48 +46,70 @@ class Walk:
 
     def files(self, top: str) -> Iterator[tuple[str, str]]:
         """The text files at and below `top`, each directory in order of name. Raises OSError where `top` cannot be read."""
-        if not stat.S_ISDIR(os.stat(top).st_mode):
-            found = self._read(top, named=True)
+        # O_NONBLOCK here and below: a name may be a FIFO, or become one after it was listed, whose opening waits for a writer.
+        root = os.open(top, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        if not stat.S_ISDIR(os.fstat(root).st_mode):
+            found = self._text(root, top)
             if found is not None:
                 yield top, found
             return
-        patterns = self.exclude + _patterns(os.path.join(top, IGNORE_FILE))
-        waiting = [top]
+        try:
+            yield from self._below(root, top)
+        finally:
+            os.close(root)
+
+    def _below(self, root: int, top: str) -> Iterator[tuple[str, str]]:
+        patterns = self.exclude + _patterns(root)
+        waiting = [""]  # folders, relative to the top
         while waiting:
-            folder = waiting.pop()
+            relative = waiting.pop()
+            if relative.count("/") >= MAX_DEPTH:
+                self.skipped.append(Skipped(os.path.join(top, relative), f"more than {MAX_DEPTH} folders deep"))
+                continue
             try:
-                with os.scandir(folder) as listed:
-                    entries = sorted(listed, key=lambda one: one.name)
+                folder = open_below(root, relative, FOLDER)
             except OSError as error:
-                if folder == top:
+                if not relative:
                     raise
-                self.skipped.append(Skipped(folder, error.strerror or "unreadable"))
+                self.skipped.append(Skipped(os.path.join(top, relative), error.strerror or "unreadable"))
                 continue
-            if folder != top and _made_by_tools({one.name for one in entries}, folder):
-                continue
-            folders = []
-            for entry in entries:
-                if _excluded(os.path.relpath(entry.path, top), patterns) or entry.is_symlink():
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in SKIPPED:
-                        folders.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    found = self._read(entry.path)
-                    if found is not None:
-                        yield entry.path, found
+            try:
+                folders = yield from self._folder(folder, top, relative, patterns)
+            finally:
+                os.close(folder)
             waiting += reversed(folders)
 
-    def _read(self, path: str, *, named: bool = False) -> str | None:
-        """The text of a regular file, else None, with the reason noted. A link is followed only where the user named it."""
+    def _folder(self, folder: int, top: str, relative: str, patterns: list[str]) -> Generator[tuple[str, str], None, list[str]]:
+        """The files of one directory; returns its folders."""
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=lambda one: one.name)
+        folders: list[str] = []
+        if relative and _made_by_tools({one.name for one in entries}, folder):
+            return folders
+        for entry in entries:
+            inner = os.path.join(relative, entry.name)
+            if _excluded(inner, patterns) or entry.is_symlink():
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in SKIPPED:
+                    folders.append(inner)
+            elif entry.is_file(follow_symlinks=False):
+                path = os.path.join(top, inner)
+                found = self._read(folder, entry.name, path)
+                if found is not None:
+                    yield path, found
+        return folders
+
+    def _read(self, folder: int, name: str, path: str) -> str | None:
         try:
-            # O_NONBLOCK: between the listing and here the name may have become a FIFO, whose opening waits for a writer.
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if named else os.O_NOFOLLOW))
+            fd = open_below(folder, name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError as error:
-            if named:
-                raise
             self.skipped.append(Skipped(path, error.strerror or "unreadable"))
             return None
+        return self._text(fd, path)
+
+    def _text(self, fd: int, path: str) -> str | None:
+        """The text of a regular file, else None, with the reason noted. Closes it."""
         with os.fdopen(fd, "rb") as file:
             try:
                 about = os.fstat(fd)
@@ -112,36 +138,30 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _made_by_tools(names: set[str], folder: str) -> bool:
+def _made_by_tools(names: set[str], folder: int) -> bool:
     """A virtual environment or a build cache: nobody writes there by hand."""
-    if "pyvenv.cfg" in names:
-        return True
-    if "CACHEDIR.TAG" not in names:
-        return False
-    try:
-        fd = os.open(os.path.join(folder, "CACHEDIR.TAG"), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        return stat.S_ISREG(os.fstat(fd).st_mode) and os.read(fd, len(CACHE_TAG)) == CACHE_TAG
-    finally:
-        os.close(fd)
+    return "pyvenv.cfg" in names or ("CACHEDIR.TAG" in names and _head(folder, "CACHEDIR.TAG", len(CACHE_TAG)) == CACHE_TAG)
 
 
-def _patterns(path: str) -> list[str]:
+def _patterns(root: int) -> list[str]:
     """The lines of an ignore file: shell patterns on the path below the top or on any of its parts, `#` comments."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
-    except OSError:
-        return []
-    try:
-        raw = os.read(fd, PROBE * 8) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    except OSError:
-        return []
-    finally:
-        os.close(fd)
+    raw = _head(root, IGNORE_FILE, PROBE * 8)
     lines = [line.strip() for line in decode(raw).splitlines()]
     return [line for line in lines if line and not line.startswith("#")][:MAX_PATTERNS]
+
+
+def _head(folder: int, name: str, most: int) -> bytes:
+    """The first bytes of a regular file; empty where there is none."""
+    try:
+        fd = open_below(folder, name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, most) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _excluded(relative: str, patterns: list[str]) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from stillvault.protocol.text import HIDDEN
-from tests.world import PATIENCE, STILLVAULT, Done, World
+from stillvault.scan.walk import Walk
+from tests.world import PATIENCE, STILLVAULT, Done, Party, World
 
 VALUE = "hunter" + "2-Canary9"
 ENV = (f"# ours\nPORT=8080\nexport DB_PASSWORD='{VALUE}' # the database\r\nAPI_TOKEN=\"{VALUE}\\n$x\"\nOTHER=sv://x/y\n"
@@ -150,33 +151,48 @@ def test_values_become_references(small: World, tmp_path: Path) -> None:
     assert out.decode() in (f"{VALUE}\n$x\n", f"another-{VALUE}\n")
 
 
+class Terminal:
+    """`stillvault` of a party on a terminal of its own."""
+
+    def __init__(self, party: Party, *words: str) -> None:
+        self.shown = b""
+        self._pid, self._fd = pty.fork()
+        if self._pid == 0:
+            os.execve(STILLVAULT, [str(STILLVAULT), *words], party.environment)
+
+    def asked(self) -> None:
+        """Until it has asked once more."""
+        before = self.shown.count(b"[y/N]")
+        deadline = time.monotonic() + PATIENCE
+        while self.shown.count(b"[y/N]") == before:
+            assert time.monotonic() < deadline
+            self.shown += os.read(self._fd, 4096)
+
+    def say(self, answer: bytes) -> None:
+        os.write(self._fd, answer)
+
+    def ended(self) -> int:
+        """Its exit code."""
+        try:
+            while piece := os.read(self._fd, 4096):
+                self.shown += piece
+        except OSError:
+            pass
+        _, status = os.waitpid(self._pid, 0)
+        os.close(self._fd)
+        assert b"Traceback" not in self.shown
+        return os.waitstatus_to_exitcode(status)
+
+
 def test_each_value_is_asked_for_on_a_terminal(small: World, tmp_path: Path) -> None:
-    alice = small.parties["alice"]
     env = tmp_path / ".env"
     env.write_text(f"A_TOKEN={VALUE}1\nB_TOKEN={VALUE}2\n")
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(STILLVAULT, [str(STILLVAULT), "scan", str(env), "--seal", "prod"], alice.environment)
-    shown = b""
+    terminal = Terminal(small.parties["alice"], "scan", str(env), "--seal", "prod")
     for answer in (b"n\n", b"y\n"):
-        asked = shown.count(b"[y/N]")
-        deadline = time.monotonic() + PATIENCE
-        while shown.count(b"[y/N]") == asked:
-            assert time.monotonic() < deadline
-            shown += os.read(terminal, 4096)
-        os.write(terminal, answer)
-    while True:
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 1
-    assert VALUE.encode() not in shown
+        terminal.asked()
+        terminal.say(answer)
+    assert terminal.ended() == 1
+    assert VALUE.encode() not in terminal.shown
     assert env.read_text() == f"A_TOKEN=sv://prod/a_token\nB_TOKEN={VALUE}2\n"  # from the end: B was asked about first
 
 
@@ -199,23 +215,60 @@ def test_a_file_that_changes_meanwhile_is_left(small: World, tmp_path: Path) -> 
     alice = small.parties["alice"]
     env = tmp_path / ".env"
     env.write_text(f"A_TOKEN={VALUE}\n")
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(STILLVAULT, [str(STILLVAULT), "scan", str(env), "--seal", "prod"], alice.environment)
-    shown = b""
-    while b"[y/N]" not in shown:
-        shown += os.read(terminal, 4096)
+    terminal = Terminal(alice, "scan", str(env), "--seal", "prod")
+    terminal.asked()
     env.write_text(f"B=1\nA_TOKEN={VALUE}\n")
-    os.write(terminal, b"y\n")
-    while True:
-        try:
-            shown += os.read(terminal, 4096)
-        except OSError:
-            break
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 1
+    terminal.say(b"y\n")
+    assert terminal.ended() == 1
     assert env.read_text() == f"B=1\nA_TOKEN={VALUE}\n"
-    assert b"changed meanwhile" in shown
+    assert b"changed meanwhile" in terminal.shown
     assert json.loads(alice.ok("--format", "json", "secrets", "prod").out)["secrets"]  # sealed, and said so
-    assert b"is sealed as prod/a_token" in shown
+    assert b"is sealed as prod/a_token" in terminal.shown
+
+
+def test_a_line_that_became_a_comment_is_left(small: World, tmp_path: Path) -> None:
+    """The value stands where it stood, and is nobody's any more."""
+    env = tmp_path / ".env"
+    env.write_text(f"A_TOKEN={VALUE}4\nB_TOKEN={VALUE}5\n")
+    terminal = Terminal(small.parties["alice"], "scan", str(env), "--seal", "prod/comment")
+    terminal.asked()
+    env.write_text(f"#_TOKEN={VALUE}4\nB_TOKEN={VALUE}5\n")
+    terminal.say(b"n\n")
+    assert terminal.ended() == 1
+    assert b"changed meanwhile" in terminal.shown
+    assert env.read_text() == f"#_TOKEN={VALUE}4\nB_TOKEN={VALUE}5\n"
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere(small: World, tmp_path: Path) -> None:
+    """Somebody who can write in the tree swaps a folder: first while it is read, then between the question and the answer."""
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    for folder in (tree / "b", outside):
+        folder.mkdir(parents=True)
+        (folder / ".env").write_text(f"A_TOKEN={VALUE}6\n")
+    (tree / "a.txt").touch()
+    walk = Walk()
+    files = walk.files(str(tree))
+    assert next(files)[0].endswith("a.txt")
+    swap(tree / "b", outside)
+    assert list(files) == []
+    assert [one.file for one in walk.skipped] == [str(tree / "b")]
+    swap(tree / "b", tmp_path / "b-before")
+    terminal = Terminal(small.parties["alice"], "scan", str(tree), "--seal", "prod/swapped")
+    terminal.asked()
+    swap(tree / "b", outside)
+    terminal.say(b"y\n")
+    assert terminal.ended() == 1
+    assert b"a folder on the way to it is a symbolic link" in terminal.shown
+    assert (outside / ".env").read_text() == f"A_TOKEN={VALUE}6\n"
+    assert os.listdir(outside) == [".env"]
+
+
+def swap(folder: Path, other: Path) -> None:
+    """A folder gives its name to a link; a link to the folder that it stood for."""
+    kept = folder.parent.parent / f"{folder.name}-before"
+    if folder.is_symlink():
+        folder.unlink()
+        other.rename(folder)
+    else:
+        folder.rename(kept)
+        folder.symlink_to(other)
