@@ -83,9 +83,9 @@ describe("a file", () => {
   it("comes back with references, all else byte for byte", () => {
     const raw = bytes(file);
     const { assignments } = parseEnv(raw);
-    const paths = new Map([[3, "dev/db-password"], [6, "dev/token"]]);
+    const paths = new Map([[3, "dev/db_password"], [6, "dev/token"]]);
     expect(text(withReferences(raw, assignments, paths))).toBe(
-      "# the database\r\n\nexport DB_PASSWORD=sv://dev/db-password # rotate\nURL=sv://prod/url\nEMPTY=\nTOKEN=sv://dev/token\n",
+      "# the database\r\n\nexport DB_PASSWORD=sv://dev/db_password # rotate\nURL=sv://prod/url\nEMPTY=\nTOKEN=sv://dev/token\n",
     );
     expect(text(withReferences(raw, assignments, new Map()))).toBe(file);
     expect(parseEnv(withReferences(raw, assignments, paths)).problems).toEqual([]);
@@ -100,7 +100,7 @@ describe("a file", () => {
 
 describe("paths", () => {
   it("are proposed by the grammar", () => {
-    expect(proposedPath("prod/web/", "DB_PASSWORD")).toBe("prod/web/db-password");
+    expect(proposedPath("prod/web/", "DB_PASSWORD")).toBe("prod/web/db_password");
     expect(proposedPath("", "__TOKEN")).toBe("token");
   });
 

@@ -160,7 +160,7 @@ def test_an_env_file_becomes_secrets_and_comes_back(console: Console, town: tupl
     page.locator("input[type=file]").set_input_files(tmp_path / ".env")
     page.get_by_label("Seal below").fill("prod/web")
     page.get_by_label("Secret for API_KEY").fill("prod/web/partner-key")
-    expect(page.get_by_label("Secret for DB_PASSWORD")).to_have_value("prod/web/db-password")
+    expect(page.get_by_label("Secret for DB_PASSWORD")).to_have_value("prod/web/db_password")
     expect(page.get_by_text("URL: a reference already")).to_be_visible()
     bob.axe()
     page.get_by_role("button", name="Look at the policies").click()
@@ -187,7 +187,7 @@ def test_an_env_file_becomes_secrets_and_comes_back(console: Console, town: tupl
     download.value.save_as(back)
     assert back.name == "stillvault.env"
     assert back.read_text() == (
-        ENV.replace("""'a "b" #c'""", "sv://prod/web/db-password").replace('"one\\ntwo\\\\"', "sv://prod/web/token")
+        ENV.replace("""'a "b" #c'""", "sv://prod/web/db_password").replace('"one\\ntwo\\\\"', "sv://prod/web/token")
         .replace("x=y", "sv://prod/web/partner-key")
     )  # fmt: skip
     # `run` takes it as it is, and a program gets the very values.

@@ -6,7 +6,7 @@ const words = (text: string, remedy = ""): Words => ({ text, remedy });
 export const sealingText = {
   badPath: (path: string) =>
     words(path ? `${path} is not a name for a secret.` : "The secret has no name yet.",
-      "Small letters, digits, dots, dashes and underscores, in parts joined by /, each beginning with a letter or digit; at most 200 characters. For example prod/db-password."),
+      "Small letters, digits, dots, dashes and underscores, in parts joined by /, each beginning with a letter or digit; at most 200 characters. For example prod/db_password."),
   notSealer: (person: string) =>
     words(`${person} does not have the role sealer, and others would refuse the seal.`, "An administrator gives the role on the page People."),
   noPolicy: (path: string) => words(`No policy says who may release ${path}.`, "An administrator makes one on the page Policies."),

@@ -118,9 +118,10 @@ function lengthOf(bytes: Uint8Array, [start, end]: Span, escaped: boolean): numb
   return length;
 }
 
-/** The path that a name proposes below a prefix. It is shown and can be changed before anything is sealed. */
+/** The path that a name proposes below a prefix, as `stillvault scan --seal` names it: the name in lower case. It is shown and can
+ * be changed before anything is sealed. */
 export function proposedPath(prefix: string, name: string): string {
-  const last = name.toLowerCase().replaceAll("_", "-").replace(/^-+/, "");
+  const last = name.toLowerCase().replace(/^_+/, "");
   const folder = prefix.replace(/\/+$/, "");
   return folder ? `${folder}/${last}` : last;
 }
