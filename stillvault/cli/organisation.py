@@ -50,15 +50,19 @@ def create(name: str, relay: str, fingerprint: str, setup_token: str, person: st
 
 
 def _kit_text(made: dict[str, Any]) -> str:
+    """The kit as parts that are complete without one another, so that each can go to a place of its own."""
     kit = made["recovery_kit"]
-    lines = [f"organisation  {plain(made['name'])}", f"org id        {made['org_id']}", f"person        {made['person']}",
-             f"device        {made['device']}", "", "RECOVERY KIT: printed once. Keep it on paper, apart from this machine.",
-             f"relay         {kit['relay']}", f"fingerprint   {kit['fingerprint']}", f"root key      {kit['root_key']}"]
-    for one in kit.get("recovery_keys", []):
-        lines.append(f"{one['id']:<13} {one['secret']}")
-    if kit.get("recovery_keys"):
-        lines.append(f"Any {kit['recovery_threshold']} of the {len(kit['recovery_keys'])} recovery keys open every secret: "
-                     "give them to different people.")
+    spare = kit.get("recovery_keys", [])
+    keys = [("root key", kit["root_key"], "Names new administrators and renews the organisation. It opens no secret.")]
+    keys += [(one["id"], one["secret"], f"Any {kit['recovery_threshold']} of the {len(spare)} recovery keys open every secret: "
+                                        "give them to different people.") for one in spare]
+    shared = [f"organisation  {plain(made['name'])}", f"org id        {made['org_id']}", f"relay         {kit['relay']}",
+              f"fingerprint   {kit['fingerprint']}"]
+    lines = [*shared[:2], f"person        {made['person']}", f"device        {made['device']}", "",
+             f"RECOVERY KIT: printed once. {len(keys)} part{'' if len(keys) == 1 else 's, each complete on its own'}. "
+             "Keep it on paper, apart from this machine."]
+    for number, (name, secret, use) in enumerate(keys, 1):
+        lines += ["", f"---- {number} of {len(keys)} ----", *shared, f"{name:<13} {secret}", use]
     return "\n".join(lines)
 
 

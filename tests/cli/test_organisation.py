@@ -63,6 +63,17 @@ def test_the_kit_in_text_and_without_recovery(world: World) -> None:
     assert [one["person"] for one in alice.json("seal", "a/b", stdin=b"x")["recipients"]] == ["alice"]
 
 
+def test_each_part_of_the_kit_is_complete_on_its_own(world: World) -> None:
+    text = world.party("alice").ok(*create(world, setup_token(world), "--no-passphrase")).text
+    _, *parts = re.split(r"^---- \d of 4 ----$", text, flags=re.MULTILINE)
+    names = ["root key", "recovery-1", "recovery-2", "recovery-3"]
+    assert len(parts) == len(names)
+    for name, part in zip(names, parts, strict=True):
+        fields = dict(re.findall(r"^([a-z0-9-]+(?: [a-z]+)?) {2,}(\S.*)$", part, re.MULTILINE))
+        assert set(fields) == {"organisation", "org id", "relay", "fingerprint", name}
+        assert re.fullmatch(r"[A-Za-z0-9_-]{43}", fields[name])
+
+
 def test_what_create_refuses(world: World, tmp_path: Path) -> None:
     alice = world.party("alice")
     token = setup_token(world)

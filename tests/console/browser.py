@@ -191,8 +191,8 @@ class Console:
 
     @staticmethod
     def kit(page: Page) -> dict[str, list[str]]:
-        """The groups of each key on the kit's sheet, by its label."""
-        expect(page.get_by_text("Stillvault recovery kit")).to_be_visible()
+        """The groups of each key on the kit's sheets, by its label."""
+        expect(page.get_by_text("Stillvault recovery kit").first).to_be_visible()
         rows = page.locator(".kit .facts > div")
         return {row.locator("dt").inner_text(): row.locator(".groups li").all_inner_texts() for row in rows.all()}
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Page, expect
 
-from tests.console.browser import NAME, Console, Tab
+from tests.console.browser import NAME, ROOT, Console, Tab
 
 
 def unb64(text: str) -> bytes:
@@ -37,6 +40,16 @@ def records(page: Page) -> str:
       db.close();
       return JSON.stringify([all, { ...localStorage }, { ...sessionStorage }, history.state]);
     }"""))
+
+
+def drawn(text: str) -> str:
+    """The picture of the QR code of a text, as the path of an SVG."""
+    program = """import { encode } from "uqr";
+      const { data } = encode(process.argv[1], { ecc: "M", border: 4 });
+      console.log(data.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : ""))).join(""));"""
+    done = subprocess.run(["node", "--input-type=module", "-e", program, text], cwd=ROOT / "console", capture_output=True,
+                          text=True, check=True)
+    return done.stdout.strip()
 
 
 def fill(page: Page) -> None:
@@ -96,6 +109,44 @@ def test_first_start_gives_what_org_create_gives(console: Console) -> None:
     other.open(f"{console.world.url}/setup#{'A' * 43}")
     expect(other.page.get_by_role("heading", name="This appliance has an organisation already")).to_be_visible()
     other.axe()
+
+
+def test_each_sheet_of_the_kit_is_complete_and_alone(console: Console, tmp_path: Path) -> None:
+    tab = console.tab()
+    page = tab.open(console.setup_url())
+    fill(page)
+    page.get_by_role("button", name="Make the passkey").click()
+    kit = console.kit(page)
+    keys = {name: "".join(groups) for name, groups in kit.items() if "key" in name.lower()}
+    sheets = page.locator("article.kit")
+    expect(sheets).to_have_count(4)
+    shared = {"org_id": "".join(kit["Organisation id"]), "name": "Example", "relay": console.world.url}
+    for name, key in keys.items():
+        sheet = page.get_by_role("article", name=name)
+        for text in (console.world.url, "SHA256:", "Example"):
+            expect(sheet).to_contain_text(text)
+        held = tmp_path / "sheet.json"
+        with page.expect_download() as download:
+            sheet.get_by_role("button", name=f"Save this sheet: {name}").click()
+        download.value.save_as(held)
+        said = json.loads(held.read_text())
+        assert {field: said[field] for field in shared} == shared
+        # The code, the file and the sheet hold this key, and none of the others.
+        assert sheet.locator("svg.qr path").get_attribute("d") == drawn(held.read_text())
+        for other, secret in keys.items():
+            groups = sheet.locator(".groups").evaluate_all("all => all.map((each) => each.textContent)")
+            assert (secret in held.read_text()) == (secret in groups) == (other == name)
+
+    page.emulate_media(media="print")
+    for one in sheets.all():
+        box = one.bounding_box()
+        assert box is not None and box["height"] < 900  # a page of A4 or letter holds it
+        expect(one.get_by_role("img")).to_be_visible()
+    expect(page.get_by_role("button", name="Print 4 pages")).to_be_hidden()
+    expect(page.get_by_role("button", name="Save this sheet: Root key")).to_be_hidden()
+    paper = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 4
+    page.emulate_media(media="screen")
 
 
 def test_what_is_not_on_the_paper_goes_no_further(console: Console) -> None:

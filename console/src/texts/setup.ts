@@ -64,9 +64,16 @@ export const setup = {
   },
   kit: {
     title: "The recovery kit",
-    lead: "Print it, or write it down. It is shown this once: the root key is not kept anywhere else, and nobody can make it again.",
-    what: "The root key can name new administrators, and two recovery keys together open any secret. Cut them apart and lock them away in different places.",
-    heading: "Stillvault recovery kit",
+    lead: (sheets: number) =>
+      `${sheets === 1 ? "One sheet, with the root key. Print it, or write it down. It" : `${sheets} sheets, each with one key. Print them, or write them down. The kit`} is shown this once: the keys on it are not kept anywhere else, and nobody can make them again.`,
+    what: (sheets: number) =>
+      sheets === 1
+        ? "Lock the sheet away, apart from this computer."
+        : "Each sheet is complete on its own, and prints on a page of its own. Lock them away in different places: two recovery keys that lie together open every secret.",
+    heading: (key: string, now: number, all: number) => `Stillvault recovery kit${all === 1 ? "" : `, ${now} of ${all}`}: ${key}`,
+    rootUse: "This key names new administrators and renews the organisation. It opens no secret.",
+    recoveryUse: (needed: number, all: number) =>
+      `Any ${needed} of the ${all} recovery keys together open every secret. One alone opens nothing. The others are on sheets of their own.`,
     org: "Organisation id",
     name: "Organisation",
     relay: "Appliance",
@@ -74,11 +81,11 @@ export const setup = {
     made: "Made",
     rootKey: "Root key",
     recoveryKey: (id: string) => `Recovery key ${id}`,
-    threshold: (needed: number, all: number) => `${needed} of these ${all} open a secret.`,
-    qr: "The whole kit as a QR code",
-    print: "Print",
-    save: "Save as a file",
-    saveHint: "A file on this computer is as safe as this computer. Move it to a stick that you lock away.",
+    qr: (key: string) => `This sheet as a QR code: ${key}`,
+    print: (sheets: number) => (sheets === 1 ? "Print" : `Print ${sheets} pages`),
+    save: "Save this sheet",
+    saveOf: (key: string) => `Save this sheet: ${key}`,
+    saveHint: "A file on this computer is as safe as this computer. Move each to a stick of its own that you lock away.",
     hide: "I have it on paper",
     check: "Is it really saved?",
     checkLead: "Type from your copy, so that a failed printer is noticed now. Capital letters matter.",

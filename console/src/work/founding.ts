@@ -7,7 +7,7 @@ import { DeviceKeys, keep, rawPrivate, signNew } from "../device/enrolling";
 import { DeviceFault } from "../device/fault";
 import { Memory } from "../device/memory";
 import { create, founderAnchor, type NewPasskey } from "../device/passkey";
-import { b64, encode, sha256, unb64 } from "../protocol/encoding";
+import { b64, sha256, unb64 } from "../protocol/encoding";
 import { generatePair } from "../protocol/hpke";
 import { generateKey, sign, softSigner } from "../protocol/keys";
 import type { ClientCert, Recovery, Roster, Signed } from "../protocol/objects";
@@ -164,9 +164,4 @@ async function fingerprint(): Promise<string> {
   const pem = new TextDecoder().decode(await new Api().bytes("/ca.pem"));
   const body = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem)?.[1] ?? "";
   return `SHA256:${b64(await sha256(Uint8Array.from(atob(body.replace(/\s+/g, "")), (char) => char.charCodeAt(0))))}`;
-}
-
-/** The kit as one line, as the command line prints it. */
-export function kitText(kit: Kit): string {
-  return new TextDecoder().decode(encode(kit));
 }

@@ -3,7 +3,8 @@ import { setup } from "../../texts/setup";
 import { Button, exact, Fact, Facts, Field, Notice, Section } from "../../ui";
 import { Qr } from "../../ui/qr";
 import { save } from "../../work/exporting";
-import { kitText, type Kit } from "../../work/founding";
+import type { Kit } from "../../work/founding";
+import { type Sheet, sheetsOf } from "./sheets";
 
 const texts = setup.kit;
 const GROUP = 6; // characters
@@ -20,7 +21,7 @@ export function KitStep({ kit, made, onDone }: { kit: Kit; made: number; onDone:
   const [tried, setTried] = useState(false);
   const questions = useMemo(() => ask(kit), [kit]);
   const right = (at: number) => answers[at]?.trim() === questions[at]?.answer;
-  if (!hidden) return <Sheet kit={kit} made={made} onHide={() => setHidden(true)} />;
+  if (!hidden) return <Sheets kit={kit} made={made} onHide={() => setHidden(true)} />;
   const go = () => {
     setTried(true);
     if (questions.every((_, at) => right(at))) onDone();
@@ -45,48 +46,55 @@ export function KitStep({ kit, made, onDone }: { kit: Kit; made: number; onDone:
   );
 }
 
-function Sheet({ kit, made, onHide }: { kit: Kit; made: number; onHide: () => void }) {
+function Sheets({ kit, made, onHide }: { kit: Kit; made: number; onHide: () => void }) {
+  const sheets = useMemo(() => sheetsOf(kit), [kit]);
   return (
     <Section title={texts.title}>
-      <p class="lead">{texts.lead}</p>
-      <Notice kind="warn" title={texts.what} />
-      <article class="card kit">
-        <h3>{texts.heading}</h3>
-        <div class="kit-body">
-          <Facts>
-            <Fact label={texts.name}>{kit.name}</Fact>
-            <Fact label={texts.relay}>
-              <span class="name">{kit.relay}</span>
-            </Fact>
-            <Fact label={texts.made}>{exact(made)}</Fact>
-            <Fact label={texts.org}>
-              <Grouped text={kit.org_id} />
-            </Fact>
-            <Fact label={texts.fingerprint}>
-              <span class="name">{kit.fingerprint}</span>
-            </Fact>
-            <Fact label={texts.rootKey}>
-              <Grouped text={kit.root_key} />
-            </Fact>
-            {kit.recovery_keys?.map((one) => (
-              <Fact key={one.id} label={texts.recoveryKey(one.id)}>
-                <Grouped text={one.secret} />
-              </Fact>
-            ))}
-          </Facts>
-          <Qr text={kitText(kit)} label={texts.qr} />
-        </div>
-        {kit.recovery_keys ? <p class="small">{texts.threshold(kit.recovery_threshold ?? 0, kit.recovery_keys.length)}</p> : null}
-      </article>
+      <p class="lead">{texts.lead(sheets.length)}</p>
+      <Notice kind="warn" title={texts.what(sheets.length)} />
+      <div class="kits">
+        {sheets.map((one, at) => <KeySheet key={one.id} kit={kit} made={made} sheet={one} number={[at + 1, sheets.length]} />)}
+      </div>
+      <p class="small">{texts.saveHint}</p>
       <div class="actions">
-        <Button onClick={() => window.print()}>{texts.print}</Button>
-        <Button onClick={() => save("stillvault-recovery-kit.json", kitText(kit), "application/json")}>{texts.save}</Button>
+        <Button onClick={() => window.print()}>{texts.print(sheets.length)}</Button>
         <Button kind="accent" onClick={onHide}>
           {texts.hide}
         </Button>
       </div>
-      <p class="small">{texts.saveHint}</p>
     </Section>
+  );
+}
+
+function KeySheet({ kit, made, sheet, number }: { kit: Kit; made: number; sheet: Sheet; number: [now: number, all: number] }) {
+  const file = `stillvault-${sheet.id === "root" ? "root-key" : sheet.id}.json`;
+  return (
+    <article class="card kit" aria-label={sheet.key}>
+      <h3>{texts.heading(sheet.key, ...number)}</h3>
+      <p class="kit-use">{sheet.use}</p>
+      <div class="kit-body">
+        <Facts>
+          <Fact label={sheet.key}>
+            <Grouped text={sheet.secret} />
+          </Fact>
+          <Fact label={texts.name}>{kit.name}</Fact>
+          <Fact label={texts.relay}>
+            <span class="name">{kit.relay}</span>
+          </Fact>
+          <Fact label={texts.org}>
+            <Grouped text={kit.org_id} />
+          </Fact>
+          <Fact label={texts.fingerprint}>
+            <span class="name">{kit.fingerprint}</span>
+          </Fact>
+          <Fact label={texts.made}>{exact(made)}</Fact>
+        </Facts>
+        <Qr text={sheet.text} label={texts.qr(sheet.key)} />
+      </div>
+      <div class="actions">
+        <Button aria-label={texts.saveOf(sheet.key)} onClick={() => save(file, sheet.text, "application/json")}>{texts.save}</Button>
+      </div>
+    </article>
   );
 }
 
