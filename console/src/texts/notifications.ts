@@ -1,5 +1,5 @@
 // The screen of notifications: what each target gets, and which phone it really reaches.
-import type { Kind } from "../work/notifying";
+import type { Kind } from "../work/targets";
 
 export const notificationsText = {
   title: "Notifications",

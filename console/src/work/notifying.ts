@@ -1,40 +1,9 @@
-// A person's own notification targets, and the one thing that this browser does by itself.
+// What this browser makes for a notification target: a webhook's key, and its own subscription to Web Push.
 import type { Api } from "../api";
 import { b64, unb64 } from "../protocol/text";
 import { notificationsText as texts } from "../texts/notifications";
 import { generate } from "./generating";
 import { Stopped } from "./stopped";
-
-export const KINDS = ["browser", "webpush", "ntfy", "gotify", "webhook", "smtp"] as const;
-export type Kind = (typeof KINDS)[number];
-
-export interface Target {
-  id: string;
-  kind: Kind;
-  name: string;
-  device: string;
-  where: string;
-  created: number;
-  last?: string;
-  last_at?: number;
-}
-
-export interface Targets {
-  targets: Target[];
-  kinds: Kind[];
-  hosts: string[];
-  vapid: string;
-}
-
-export type Given = Partial<Record<"url" | "topic" | "token" | "address", string>>;
-/** What a person fills in for a kind; those in `optional` may stay empty. */
-export const FIELDS: Record<Exclude<Kind, "browser" | "webpush">, { fields: (keyof Given)[]; optional: (keyof Given)[] }> = {
-  ntfy: { fields: ["url", "topic", "token"], optional: ["token"] },
-  gotify: { fields: ["url", "token"], optional: [] },
-  webhook: { fields: ["url"], optional: [] },
-  smtp: { fields: ["address"], optional: [] },
-};
-export const FILLED = Object.keys(FIELDS) as (keyof typeof FIELDS)[];
 
 const KEY_LENGTH = 43; // characters of the webhook's key: 256 bits
 const SILENT = 12_000; // milliseconds: without a network `subscribe` never settles
@@ -43,14 +12,6 @@ const SILENT = 12_000; // milliseconds: without a network `subscribe` never sett
 export function webhookKey(): string {
   const key = generate(KEY_LENGTH, "url", (count) => crypto.getRandomValues(new Uint8Array(count)));
   return new TextDecoder().decode(key);
-}
-
-/** A name that is free: the kind, then the kind with a number. */
-export function freeName(kind: Kind, targets: readonly Target[]): string {
-  const taken = new Set(targets.map((one) => one.name));
-  let name: string = kind;
-  for (let at = 2; taken.has(name); at += 1) name = `${kind}-${at}`;
-  return name;
 }
 
 /** `promise`, or a refusal when it stays silent. */

@@ -2,7 +2,8 @@ import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import { notificationsText as texts } from "../../texts/notifications";
 import { Button, Copy, Dialog, Field, Notice, Problem, Section, Select } from "../../ui";
-import { FIELDS, FILLED, freeName, webhookKey, type Given, type Targets } from "../../work/notifying";
+import { webhookKey } from "../../work/notifying";
+import { FIELDS, FILLED, freeName, type Given, type Targets } from "../../work/targets";
 
 /** A new target, of the kinds that the operator's settings leave possible. */
 export function AddTarget({ api, found, changed }: { api: Account["api"]; found: Targets; changed: () => void }) {
