@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
+from stillvault.admin import clients
 from stillvault.admin import roster as rosters
 from stillvault.admin.publish import (
     admin_key,
@@ -207,7 +208,7 @@ def add_admin(account: Account, who: str) -> Trust:
     if not keys:
         raise Usage("already-admin", f"the root names {who}'s devices already", "", "WHO")
     person = rosters.person_of(roster, who)
-    edit = rosters.unchanged if "admin" in person.roles else rosters.with_roles(who, [*person.roles, "admin"])
+    edit = rosters.unchanged if "admin" in person.roles else rosters.with_roles(who, [*person.roles, "admin"], person.roles)
     return rotate(account, [*root.admin.keys, *keys], edit)
 
 
@@ -282,22 +283,7 @@ def show(account: Account) -> dict[str, Any]:
                     "admin_key": any(key.public in admins for each in one.devices for key in each.auth),
                     "devices": [{"id": each.id, "name": each.name, "tier": each.tier, "added": each.added,
                                  "expires": each.expires} for each in one.devices]} for one in roster.people],
-        "clients": show_clients(account, trust),
+        "clients": clients.shown(account, trust),
         "policies": [msgspec.to_builtins(one) for one in roster.policies],
         "holds": [msgspec.to_builtins(one) for one in roster.holds],
     }
-
-
-def show_clients(account: Account, trust: Trust) -> list[dict[str, Any]]:
-    """Certificates as they verify: one that does not is listed with the check that refused it."""
-    shown = []
-    for one in all_clients(account):
-        raw = msgspec.json.decode(payload_of("client-cert", bytes(one.cert)), type=ClientCert)
-        state = "revoked" if one.revoked else "valid"
-        try:
-            trust.verify_cert(bytes(one.cert), account.clock())
-        except Refused as error:
-            state = error.code
-        shown.append({"subject": raw.subject, "host": raw.host, "grade": raw.grade, "scopes": raw.scopes, "expires": raw.expires,
-                      "cert": one.oid, "last_seen": one.last_seen, "state": state})
-    return shown

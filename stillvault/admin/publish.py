@@ -15,7 +15,7 @@ from stillvault.approver.account import Account
 from stillvault.crypto.private import SigningKey
 from stillvault.crypto.public import Trust, b64encode, oid_of, payload_of
 from stillvault.protocol import messages
-from stillvault.protocol.errors import Forbidden
+from stillvault.protocol.errors import Forbidden, Refused
 from stillvault.protocol.objects import ClientCert, Key, Root, Roster, canonical
 from stillvault.transport.home import Home
 from stillvault.transport.http import RelayRefused
@@ -109,14 +109,22 @@ def sign_cert(home: Home, key: SigningKey, cert: ClientCert) -> bytes:
 
 
 def certs_of(account: Account, subject: str, host: str = "") -> list[str]:
-    """Oids of the certificates of a subject that stand: what the relay lists, and what this home signed."""
-    trust = roster_of(account.trust())
+    """Oids of the certificates of a subject that stand: what the relay lists, and what this home signed.
+
+    A row counts when an administrator signed it: the relay cannot fill a roster with oids of its own making.
+    """
+    trust = account.trust()
     found = {oid for name, oid, _ in (account.home.read(ISSUED, Issued) or Issued()).certs if name == subject and not host}
     for one in all_clients(account):
+        try:
+            trust.verify_cert(bytes(one.cert), account.clock())
+        except Refused as error:
+            if error.code != "future":  # signed, and good one day: the dates are looked at last
+                continue
         cert = msgspec.json.decode(payload_of("client-cert", bytes(one.cert)), type=ClientCert)
         if cert.subject == subject and host in ("", cert.host):
             found.add(b64encode(oid_of(bytes(one.cert))))
-    return sorted(found - set(trust.revoked))
+    return sorted(found - set(roster_of(trust).revoked))
 
 
 def lift_freezes(account: Account, subject: str) -> int:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from stillvault.protocol.errors import Forbidden, Usage
+from stillvault.protocol.errors import Failed, Forbidden, Usage
 from stillvault.protocol.objects import (
     LEASE_SCOPES,
     ROLES,
@@ -87,10 +87,16 @@ def device_id(roster: Roster, person: str, label: str) -> str:
     return name
 
 
-def with_roles(person: str, roles: Sequence[str]) -> Edit:
-    """Sets the roles exactly. Refuses to take the role of approver from someone whom a policy names."""
+def with_roles(person: str, roles: Sequence[str], seen: Sequence[str] | None = None) -> Edit:
+    """Sets the roles exactly. Refuses to take the role of approver from someone whom a policy names.
+
+    `seen`: the roles that stood where the edit began. Another administrator's change of them is not undone unseen.
+    """
     def edit(roster: Roster) -> Roster:
         before = person_of(roster, person)
+        if seen is not None and set(seen) != set(before.roles):
+            raise Failed("roles-changed", f"somebody else changed the roles of {person} meanwhile: they are "
+                         f"{', '.join(before.roles)} now", "look at `stillvault org show`, then run this again", "--role")
         named = [policy.id for policy in roster.policies if person in policy.people]
         if "approver" not in roles and named:
             raise Forbidden("in-policy", f"{person} is an approver of the policies {', '.join(named)}",
@@ -166,6 +172,22 @@ def with_policy(rule: Rule, recovery: Recovery | None) -> Edit:
         _check_policy(roster, policy)
         others = [one for one in roster.policies if one.id != rule.id]
         return msgspec.structs.replace(roster, policies=[*others, policy])
+    return edit
+
+
+def without_policy(standing: Policy, governed: Sequence[str]) -> Edit:
+    """Takes a policy out, as it was read. `governed`: paths of secrets that it governs; while there are any it stays."""
+    def edit(roster: Roster) -> Roster:
+        found = next((one for one in roster.policies if one.id == standing.id), None)
+        if found != standing:
+            raise Failed("policy-changed", f"somebody else changed or removed the policy {standing.id} meanwhile",
+                         "look at `stillvault policy list`, then run this again", "NAME")
+        if governed:
+            more = f" and {len(governed) - 5} more" if len(governed) > 5 else ""
+            raise Forbidden("policy-used", f"the policy {standing.id} governs {', '.join(governed[:5])}{more}",
+                            "let another policy match these first and seal them again: stillvault policy set, "
+                            "stillvault reseal --needed", "NAME")
+        return msgspec.structs.replace(roster, policies=[one for one in roster.policies if one.id != standing.id])
     return edit
 
 

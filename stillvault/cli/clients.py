@@ -1,16 +1,19 @@
-"""`stillvault client`: invite, revoke."""
+"""`stillvault client`: invite, list, revoke."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
-from stillvault.cli.base import ID, PATH, PATTERN, Verbs, emit, say
+from stillvault.cli.base import ID, PATH, PATTERN, Verbs, emit, say, table
 from stillvault.protocol.errors import Usage
 
 
 @click.group(cls=Verbs)
 def client() -> None:
-    """Invite and revoke hosts and agents."""
+    """Invite, list and revoke hosts and agents."""
 
 
 @client.command()
@@ -32,6 +35,40 @@ def invite(subject: str, host: str, grade: str, scopes: tuple[str, ...]) -> None
                             grade=grade)
     say(f"Run on {shown}: stillvault join URL; then: stillvault confirm {subject} --words \"..\"")
     emit(made, made["url"])
+
+
+@client.command(name="list")
+def list_() -> None:
+    """Every client as its certificate verifies, what holds it, and who froze it."""
+    from stillvault.admin import clients
+    from stillvault.cli.account import open_account
+
+    account = open_account()
+    found = clients.shown(account, account.trust())
+    emit({"clients": found}, _text(found) if found else "no clients")
+
+
+def _text(found: list[dict[str, Any]]) -> str:
+    from stillvault.approver.screen import moment
+
+    rows = [["client", "host", "grade", "scopes", "state", "until"]] + [
+        [one["subject"] or "(cannot be read)", one["host"], one["grade"], ",".join(one["scopes"]), one["state"],
+         moment(one["expires"]) if one["expires"] else ""] for one in found]
+    held = {}
+    for one in found:
+        lines = [f"held until {moment(one['held_until'])}"] if "held_until" in one else []
+        lines += [_freeze(each, moment) for each in one["freezes"]]
+        if lines:
+            held[one["subject"]] = lines  # several certificates of one client: said once
+    return "\n".join([table(rows), *(f"{subject} is {line}" for subject, lines in held.items() for line in lines)])
+
+
+def _freeze(one: dict[str, Any], moment: Callable[[int], str]) -> str:
+    until = f"until {moment(one['until'])}"
+    if "by" in one:
+        return f"frozen by {one['by']} ({one['device']}) at {moment(one['since'])}, {until}"
+    why = "after denied cards" if one["check"] == "relay" else f"by a decision that does not verify: {one['check']}"
+    return f"frozen, says the relay, {why}, {until}"
 
 
 @client.command()

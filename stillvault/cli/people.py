@@ -36,14 +36,15 @@ def invite(who: str, roles: tuple[str, ...]) -> None:
 def set_(who: str, roles: tuple[str, ...]) -> None:
     """Set a person's roles."""
     from stillvault.admin import roster as rosters
-    from stillvault.admin.publish import publish
+    from stillvault.admin.publish import publish, roster_of
     from stillvault.admin.sealing import check_no_seals
     from stillvault.cli.account import open_account
 
     account = open_account()
+    seen = rosters.person_of(roster_of(account.trust()), who).roles
     if "sealer" not in roles:
         check_no_seals(account, who)
-    trust = publish(account, rosters.with_roles(who, roles))
+    trust = publish(account, rosters.with_roles(who, roles, seen))
     emit({"person": who, "roles": sorted(set(roles)), "roster_version": trust.pair[1]},
          f"{who} is now {', '.join(sorted(set(roles)))}: roster {trust.pair[1]}")
 

@@ -18,7 +18,8 @@ MAX_HOLD = 365 * 86400  # seconds
 def hold(target: str, length: int | None, lift: bool) -> None:
     """Stop all releases to a client (host/db-1, agent/claude) or of a path or pattern (prod/**)."""
     from stillvault.admin import roster as rosters
-    from stillvault.admin.publish import all_clients, lift_freezes, publish, roster_of
+    from stillvault.admin.clients import subjects
+    from stillvault.admin.publish import lift_freezes, publish, roster_of
     from stillvault.approver.screen import moment
     from stillvault.cli.account import open_account
     from stillvault.protocol.objects import Hold
@@ -38,18 +39,9 @@ def hold(target: str, length: int | None, lift: bool) -> None:
     thawed = lift_freezes(account, target) if lift and not target.endswith("**") else 0
     if not lift or not thawed or any(target in (one.subject, one.match) for one in roster_of(trust).holds):
         trust = publish(account, rosters.without_holds(holds) if lift else rosters.with_holds(holds))
-    what = "client" if target in {_subject(bytes(one.cert)) for one in all_clients(account)} else "pattern"
+    what = "client" if target in subjects(account) else "pattern"
     emit({"target": target, "kind": what, "roster_version": trust.pair[1], **({} if lift else {"until": until})},
          f"{what} {target} is free again" if lift else f"{what} {target} is held until {moment(until)}")
-
-
-def _subject(cert: bytes) -> str:
-    import msgspec
-
-    from stillvault.crypto.public import payload_of
-    from stillvault.protocol.objects import ClientCert
-
-    return msgspec.json.decode(payload_of("client-cert", cert), type=ClientCert).subject
 
 
 @click.group(cls=Verbs)
@@ -92,6 +84,19 @@ def set_(name: str, match: tuple[str, ...], people: list[str] | None, threshold:
     say("Secrets that are sealed already keep their old terms until `stillvault reseal --needed`.")
     emit({"policy": msgspec.to_builtins(made), "roster_version": trust.pair[1]},
          f"policy {name}: {made.threshold} of {', '.join(made.people)} for {', '.join(made.match)}; roster {trust.pair[1]}")
+
+
+@policy.command()
+@click.argument("name", type=ID)
+def remove(name: str) -> None:
+    """Take a policy out of the roster. Refused while it governs a secret."""
+    from stillvault.admin import policies
+    from stillvault.cli.account import open_account
+
+    done = policies.remove(open_account(), name)
+    for path in done["sealed_under"]:
+        say(f"note: {path} is sealed on the terms of {name} until `stillvault reseal {path}`")
+    emit(done, f"policy {name} is removed: roster {done['roster_version']}")
 
 
 @policy.command(name="list")

@@ -291,6 +291,16 @@ def test_a_freeze_holds_the_client(small: World) -> None:
         assert outcome(asking)[0] == 10
         assert db.run("read", "sv://prod/db").code in (10, 13, 14)  # held: no card reaches anyone
         assert bob.json("inbox")["cards"] == []
+        # Who froze it is shown by what was signed, to everybody; an administrator's lift ends it.
+        (client,) = (one for one in alice.json("client", "list")["clients"] if one["subject"] == "host/db-1")
+        (frozen,) = client["freezes"]
+        assert (frozen["by"], frozen["until"], client["state"]) == ("bob", done["until"], "valid")
+        assert frozen["since"] <= time.time() < frozen["until"]
+        assert "host/db-1 is frozen by bob (" in bob.ok("client", "list").text
+        alice.ok("hold", "host/db-1", "--lift")
+        (client,) = (one for one in alice.json("client", "list")["clients"] if one["subject"] == "host/db-1")
+        assert client["freezes"] == []
+        assert "frozen" not in alice.ok("client", "list").text
 
 
 def test_the_audit_names_who_said_what(town: World) -> None:

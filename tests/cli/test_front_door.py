@@ -15,7 +15,8 @@ from tests.world import PATIENCE, SCRIPTS, STILLVAULT, World
 
 VERBS = [
     "org create", "org show", "org renew", "org admin add", "person invite", "person set", "person remove", "client invite",
-    "client revoke", "join", "invites", "confirm", "hold", "policy set", "policy list", "reseal", "seal", "secrets",
+    "client list", "client revoke", "join", "invites", "confirm", "hold", "policy set", "policy remove",
+    "policy list", "reseal", "seal", "secrets",
     "daemon", "read", "wait", "run", "inject", "leases", "whoami", "credential", "requests", "cancel", "inbox", "approve", "deny",
     "freeze", "audit tail", "audit export", "audit verify", "doctor", "completion", "scan", "hook", "init", "mcp",
     "skill install", "skill status", "skill verify", "skill uninstall", "skill marketplace",

@@ -61,6 +61,23 @@ def test_a_policy_keeps_what_is_not_named(town: World) -> None:
         1, 900, "process", "soft", 300, "veto")
 
 
+def test_a_policy_is_removed_when_nothing_lies_under_it(small: World) -> None:
+    alice = small.parties["alice"]
+    alice.ok("policy", "set", "old", "--match", "old/**", "--people", "alice")
+    alice.ok("seal", "old/db", stdin=b"value")
+    assert "unknown-policy" in alice.fails(2, "policy", "remove", "none")
+    said = alice.fails(13, "policy", "remove", "old")
+    assert "policy-used" in said
+    assert "old/db" in said
+    # Another policy governs it by a longer match: the seal keeps its old terms until it is made anew, and says so.
+    alice.ok("policy", "set", "new", "--match", "old/db", "--people", "alice")
+    done = alice.ok("policy", "remove", "old")
+    assert "old/db is sealed on the terms of old" in done.said
+    assert "old" not in [one["id"] for one in alice.json("policy", "list")["policies"]]
+    assert alice.json("policy", "set", "old", "--match", "old/**", "--people", "alice")["policy"]["id"] == "old"
+    assert alice.json("policy", "remove", "old")["sealed_under"] == ["old/db"]
+
+
 def test_a_hold_stops_releases_until_it_is_lifted(small: World) -> None:
     alice, db = small.parties["alice"], small.parties["host/db-1"]
     alice.ok("seal", "prod/db", stdin=b"value")
@@ -73,6 +90,9 @@ def test_a_hold_stops_releases_until_it_is_lifted(small: World) -> None:
             assert alice.json("hold", target, "--for", "1h")["kind"] == kind
             assert db.run("read", "sv://prod/db").code in (13, 14)
             assert alice.json("inbox")["cards"] == []
+            (client,) = (one for one in alice.json("client", "list")["clients"] if one["subject"] == "host/db-1")
+            assert ("held_until" in client) == (kind == "client")
+            assert ("host/db-1 is held until" in alice.ok("client", "list").text) == (kind == "client")
             alice.ok("hold", target, "--lift")
         asking = db.spawn("read", "sv://prod/db")
         alice.ok("approve", "--next", "--wait", "60", "--yes")

@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET
 
 from stillvault.admin import roster as rosters
-from stillvault.protocol.errors import Forbidden, Usage
+from stillvault.protocol.errors import Failed, Forbidden, Usage
 from stillvault.protocol.objects import Device, Hold, Kem, Key, Person, Recovery, RecoveryKey, Roster
 
 NOW = 1_900_000_000
@@ -83,6 +83,28 @@ def test_roles_cannot_strand_a_policy_or_the_organisation() -> None:
     with pytest.raises(Forbidden) as last:
         rosters.with_roles("alice", ["approver"])(BEFORE)
     assert last.value.code == "last-admin"
+
+
+def test_roles_that_another_administrator_changed_meanwhile_are_not_undone() -> None:
+    made = rosters.with_roles("bob", ["approver", "sealer"], ["approver"])(BEFORE)
+    assert made.people[1].roles == ["approver", "sealer"]
+    with pytest.raises(Failed) as overtaken:
+        rosters.with_roles("bob", ["approver", "auditor"], ["approver"])(made)
+    assert overtaken.value.code == "roles-changed"
+    assert "approver, sealer" in overtaken.value.message
+
+
+def test_a_policy_is_taken_out_as_it_was_read_and_never_while_a_secret_lies_under_it() -> None:
+    standing = WITH_POLICY.policies[0]
+    assert rosters.without_policy(standing, [])(WITH_POLICY).policies == []
+    with pytest.raises(Forbidden) as used:
+        rosters.without_policy(standing, [f"prod/{n}" for n in range(7)])(WITH_POLICY)
+    assert used.value.code == "policy-used"
+    assert "and 2 more" in used.value.message
+    for now in (BEFORE, rosters.with_policy(rosters.Rule(id="prod", window=60), None)(WITH_POLICY)):
+        with pytest.raises(Failed) as overtaken:
+            rosters.without_policy(standing, [])(now)
+        assert overtaken.value.code == "policy-changed"
 
 
 @pytest.mark.parametrize("change", [
