@@ -125,6 +125,7 @@ def doctor(settings: Settings) -> Iterator[tuple[str, bool, str]]:
         ("objects", _look_at_objects),
         ("certificate", _look_at_certificate),
         ("disk", _look_at_disk),
+        ("profile", _look_at_profile),
     )
     for name, check in checks:
         try:
@@ -133,6 +134,12 @@ def doctor(settings: Settings) -> Iterator[tuple[str, bool, str]]:
             yield name, False, f"{error.field}: {error.rule}. {error.fix}"
         except (copying.Damaged, OSError, LookupError) as error:
             yield name, False, f"it cannot be read ({type(error).__name__}). Restore a backup."
+
+
+def _look_at_profile(settings: Settings) -> str:
+    if settings.profile == "laboratory":
+        return "LABORATORY: nothing spares people's screens. For tests and load, never for people"
+    return settings.profile
 
 
 def _look_at_directory(settings: Settings) -> str:

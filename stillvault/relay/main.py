@@ -72,6 +72,8 @@ async def _serve(settings: Settings) -> None:
             click.echo(json.dumps({"v": 1, "event": "ready", "url": relay.origin}))
             sys.stdout.flush()
             relay.journal.info("ready", pid=os.getpid(), url=relay.origin)
+            if settings.profile == "laboratory":
+                relay.journal.warning("profile laboratory: nothing spares people's screens; for tests and load, never for people")
             if relay.organisation.standing is None:
                 relay.journal.info("no organisation yet", next=f"stillvault-relay setup-url --data {settings.data}")
 
