@@ -7,7 +7,7 @@ DIR ?= tests/vectors
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build console wheel test check fmt vectors demo run bench fuzz e2e screenshots attack faults clean
+.PHONY: help setup build console wheel test check fmt vectors demo run bench load fuzz e2e screenshots attack faults clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ run: build wheel ## the same appliance, left running
 
 bench: build wheel ## the budgets of docs/performance.md, each beside its floor: criterion for the core, then the wheel
 	cargo bench -q -p stillvault-core --bench paths && $(VENV)/python -m bench
+
+load: build wheel ## whole releases under load against the wheel, four minutes: loadtests/README.md
+	$(VENV)/python -m loadtests steady --wheel
 
 fuzz: setup ## SECONDS seconds for each parser
 	tools/fuzz $(SECONDS)

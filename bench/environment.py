@@ -31,8 +31,8 @@ def newest_wheel() -> Path:
     return wheels[-1]
 
 
-def enter(arguments: list[str]) -> NoReturn:
-    """Makes the environment anew and runs `python -m bench` in it instead of this process."""
+def enter(arguments: list[str], module: str = "bench") -> NoReturn:
+    """Makes the environment anew and runs `python -m MODULE` in it instead of this process."""
     borrowed = sysconfig.get_path("purelib")
     venv.create(PLACE, clear=True, with_pip=False)
     python = PLACE / "bin" / "python"
@@ -43,4 +43,4 @@ def enter(arguments: list[str]) -> NoReturn:
     install = ["install", "-q", "--no-deps", "--no-index", "--disable-pip-version-check", str(newest_wheel())]
     subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True)
     # -P: the directory that this was started in is not a place to import from.
-    os.execv(python, [str(python), "-P", "-m", "bench", *arguments])
+    os.execv(python, [str(python), "-P", "-m", module, *arguments])

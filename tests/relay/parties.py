@@ -7,7 +7,7 @@ import itertools
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from stillvault.crypto import private, public
 from stillvault.crypto.private import Ephemeral, KemKey, SigningKey, Value
@@ -249,8 +249,7 @@ class Organisation:
             roster["previous"] = self.previous
         return self.admin.auth.sign("roster", encode(roster | changes))
 
-    def create(self) -> Organisation:
-        token = SETUP_TOKEN
+    def create(self, token: str = SETUP_TOKEN) -> Self:
         self.root = self.sign_root(self.relay.call("GET", "/v1/setup/log", token=token).ok())
         self.roster = self.sign_roster()
         made = self.relay.call(

@@ -41,22 +41,77 @@ class Answer:
         return self.json
 
 
-class RelayProcess:
-    """`stillvault-relay serve` on a directory. The laboratory profile unless a test is about the limits."""
+class Reached:
+    """A relay that somebody started: its name, its port, and the file of the authority behind its certificate."""
 
-    module = "stillvault.relay.main"
-
-    def __init__(self, data: Path, **settings: str) -> None:
-        self.data = data
-        self.settings = {"profile": "laboratory", "setup_token": SETUP_TOKEN, **settings}
-        self.port = 0
-        self.process: subprocess.Popen[bytes] | None = None
+    def __init__(self, host: str, port: int, ca: Path) -> None:
+        self.host, self.port, self.ca = host, port, ca
         self._local = threading.local()
         self._open: list[http.client.HTTPSConnection] = []
 
     @property
     def url(self) -> str:
-        return f"https://localhost:{self.port}"
+        return f"https://{self.host}" + (f":{self.port}" if self.port != 443 else "")
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+    def connection(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(self.host, self.port, timeout=PATIENCE, context=self.context())
+
+    def close(self) -> None:
+        """Closes the kept connection of every thread."""
+        for connection in self._open:
+            connection.close()
+        self._local = threading.local()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """One call on a kept connection of this thread."""
+        sent = {"Authorization": f"Bearer {token}"} if token else {}
+        content = raw
+        if body is not None:
+            content = json.dumps(body, separators=(",", ":"), sort_keys=True).encode()
+        if content is not None:
+            sent["Content-Type"] = "application/json"
+        sent.update(headers or {})
+        for attempt in (1, 2):
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = self.connection()
+                self._open.append(connection)
+            try:
+                connection.request(method, path, content, sent)
+                response = connection.getresponse()
+                answer = Answer(response.status, response.read(), {name.lower(): value for name, value in response.getheaders()})
+            except (http.client.HTTPException, ConnectionError, ssl.SSLError):
+                connection.close()
+                self._local.connection = None
+                if attempt == 2:
+                    raise
+                continue
+            return answer
+        raise AssertionError("unreachable")
+
+
+class RelayProcess(Reached):
+    """`stillvault-relay serve` on a directory. The laboratory profile unless a test is about the limits."""
+
+    module = "stillvault.relay.main"
+
+    def __init__(self, data: Path, **settings: str) -> None:
+        super().__init__("localhost", 0, data / "tls" / "ca.pem")
+        self.data = data
+        self.settings = {"profile": "laboratory", "setup_token": SETUP_TOKEN, **settings}
+        self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
@@ -105,49 +160,5 @@ class RelayProcess:
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
-        for connection in self._open:
-            connection.close()
-        self._local = threading.local()
+        self.close()
         return status
-
-    def context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.data / "tls" / "ca.pem"))
-
-    def connection(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("localhost", self.port, timeout=PATIENCE, context=self.context())
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        token: str = "",
-        headers: Mapping[str, str] | None = None,
-        raw: bytes | None = None,
-    ) -> Answer:
-        """One call on a kept connection of this thread."""
-        sent = {"Authorization": f"Bearer {token}"} if token else {}
-        content = raw
-        if body is not None:
-            content = json.dumps(body, separators=(",", ":"), sort_keys=True).encode()
-        if content is not None:
-            sent["Content-Type"] = "application/json"
-        sent.update(headers or {})
-        for attempt in (1, 2):
-            connection = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = self._local.connection = self.connection()
-                self._open.append(connection)
-            try:
-                connection.request(method, path, content, sent)
-                response = connection.getresponse()
-                answer = Answer(response.status, response.read(), {name.lower(): value for name, value in response.getheaders()})
-            except (http.client.HTTPException, ConnectionError, ssl.SSLError):
-                connection.close()
-                self._local.connection = None
-                if attempt == 2:
-                    raise
-                continue
-            return answer
-        raise AssertionError("unreachable")
