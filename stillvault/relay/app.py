@@ -24,7 +24,7 @@ from litestar.response import Stream
 
 from stillvault.crypto import public
 from stillvault.protocol.errors import Refused, StillvaultError
-from stillvault.relay import log, openapi, static, tls
+from stillvault.relay import agefile, log, openapi, static, tls
 from stillvault.relay.context import Call, Relay
 from stillvault.relay.directory import lock, prepare_directory
 from stillvault.relay.edge import App, Edge
@@ -36,6 +36,7 @@ from stillvault.relay.notify.dispatcher import Dispatcher
 from stillvault.relay.notify.webpush import Vapid, load_or_make_key
 from stillvault.relay.problems import ProblemError, describe
 from stillvault.relay.routes import ROUTES, Route
+from stillvault.relay.scheduled import Backups
 from stillvault.relay.services.nonces import Nonces
 from stillvault.relay.services.organisation import Organisation
 from stillvault.relay.services.rates import Rates, Seen, Suppressed
@@ -63,12 +64,15 @@ class Running:
     lock: int
     sweeper: asyncio.Task[None]
     dispatcher: asyncio.Task[None]
+    backups: Backups
+    backing_up: asyncio.Task[None]
 
 
 async def start(settings: Settings, port: int) -> Running:
     """Opens or makes everything that a relay needs. `port` is where it really listens. Raises `BadSetting`."""
     directory = settings.directory
     prepare_directory(directory)
+    agefile.recipients(settings.backup.recipients)
     held = lock(directory)
     origin = origin_of(settings, port)
     host, outer_port = public_host(origin)
@@ -111,7 +115,11 @@ async def start(settings: Settings, port: int) -> Running:
         journal=journal,
         clock=lambda: int(time.time()),
     )
-    return Running(relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()))
+    backups = Backups(relay)
+    return Running(
+        relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()),
+        backups, asyncio.create_task(backups.run()),
+    )  # fmt: skip
 
 
 def _organisation(path: Path, reading: Connection) -> Organisation:
@@ -166,7 +174,8 @@ async def stop(running: Running) -> None:
     """Ends what runs beside the server, writes what was counted and what waits to be written, folds the log into the database."""
     running.relay.hub.close()
     running.sweeper.cancel()
-    await asyncio.wait([running.sweeper, running.dispatcher])
+    running.backups.stop()
+    await asyncio.wait([running.sweeper, running.dispatcher, running.backing_up])
     try:
         await clean(running.relay, running.relay.clock())
     except Exception as error:  # noqa: BLE001  whatever fails here, the relay ends

@@ -1,203 +1,288 @@
-"""Backup, restore, doctor: the plain versions.
+"""Backup and restore.
 
-A backup is one tar file: a consistent copy of the database (SQLite's online backup, never `cp`) and the relay's keys. It
-holds no plaintext and no key that opens a secret, and no usable bearer; it does hold the relay's TLS, log and push keys
-and the credentials of people's notification targets, so keep it as you keep those.
+A backup is one tar file: a consistent copy of the database (SQLite's online backup, never `cp`), the relay's keys, and a
+manifest with the digest of each. It holds no plaintext and no key that opens a secret, and no usable bearer; it does hold the
+relay's TLS, log and push keys and the credentials of people's notification targets. So keep it as you keep those, or have it
+encrypted to an age recipient (agefile.py): the private half is then nowhere near the relay.
+
+What is written is read again and compared before it gets its name. A restore is all or nothing: everything is unpacked,
+compared, migrated and marked beside the directory's content, and the database moves in last.
 """
 
 from __future__ import annotations
 
-import datetime
+import hashlib
 import io
-import json
 import os
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from stillvault.crypto import public
-from stillvault.relay import log, rowcheck, tls
+import msgspec
+
+from stillvault.relay import agefile
 from stillvault.relay.directory import lock, prepare_directory
 from stillvault.relay.settings import BadSetting, Settings
-from stillvault.relay.store import bearers, copying, schema, tree
+from stillvault.relay.store import bearers, copying, schema, space, tree, trust
 from stillvault.relay.store.connection import database_path, open_reader, open_writer
 from stillvault.relay.store.transaction import Transaction
 
-FORMAT = 1
 KEYS = ("log.key", "vapid.key", "tls/ca.pem", "tls/ca.key", "tls/relay.pem", "tls/relay.key")
 MANIFEST = "manifest.json"
 DATABASE = "stillvault.db"
-ROWS = 20  # damaged rows that doctor names
 LARGEST = 64 * 1024 * 1024 * 1024  # bytes of a member: a backup is not a bomb
+LARGEST_MANIFEST = 64 * 1024
+BLOCK = 1 << 20
+LAST = "last_backup"  # the fact that says when the last one was written (unix seconds)
+NOT_OURS = "it is not a backup of a relay"
 
 
-def backup(settings: Settings, target: Path) -> None:
-    """Writes a backup, mode 0600, whole or not at all. The relay may run meanwhile."""
+class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """manifest.json, the first member. `files`: SHA-256 of the others by name, in hexadecimal."""
+
+    created: int
+    schema: int
+    rows: int  # of the audit log
+    files: dict[str, str]
+    v: int = 1
+
+
+def last(settings: Settings) -> int:
+    """When the last backup was written, by this relay or by `backup` beside it (unix seconds); 0 when none ever was."""
+    with closing(open_reader(database_path(settings.directory))) as reading:
+        return int(trust.fact(reading, LAST) or 0)
+
+
+def never() -> bool:
+    return False
+
+
+# ---- writing -----------------------------------------------------------------------------------------------------------
+
+
+def backup(
+    settings: Settings, target: Path, now: int, recipients: tuple[str, ...] = (), stop: Callable[[], bool] = never
+) -> Manifest:
+    """Writes a backup, mode 0600, whole or not at all. The relay may run meanwhile. Where there are recipients it is encrypted to
+    them; what lies in the clear until then stays in the data directory. `stop` ends it early.
+
+    Raises:
+        BadSetting: no database, no room, a target that cannot be written, a damaged database, `stop`.
+    """
     directory = settings.directory
     if not database_path(directory).exists():
         raise BadSetting(str(directory), "data", "there is no database", "Name the data directory of a relay.")
+    to = agefile.recipients(recipients)
+    require_room(settings)
     part = target.with_name(target.name + ".part")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch:
-        copy = Path(scratch) / DATABASE
-        copying.copy(database_path(directory), copy)
-        descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            with tarfile.open(fileobj=file, mode="w") as archive:
-                manifest = json.dumps({"v": FORMAT, "created": int(time.time()), "schema": len(schema.migrations())}).encode()
-                _add(archive, MANIFEST, manifest)
-                archive.add(copy, DATABASE)
-                for name in KEYS:
-                    if (directory / name).exists():
-                        archive.add(directory / name, name)
-            file.flush()
-            os.fsync(file.fileno())
-    part.rename(target)
+    try:
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".backup-") as scratch:
+            copy, plain = Path(scratch) / DATABASE, Path(scratch) / "plain"
+            copying.copy(database_path(directory), copy, stop)
+            _make(part)
+            archive = plain if to else part
+            manifest = _archive(archive, copy, directory, now)
+            copy.unlink()
+            _compare(archive, manifest)
+            if to:
+                agefile.encrypt(plain, part, to)
+        _sync(part)
+        part.rename(target)
+        _sync(target.parent)
+    except OSError as error:
+        fix = "Name a place that exists, that the relay may write to, and with room for a copy of the database."
+        raise BadSetting(str(target), "backup", f"it cannot be written ({error.strerror or 'failed'})", fix) from None
+    except copying.Damaged as error:
+        rule = f"the database cannot be copied ({type(error).__name__})"
+        raise BadSetting(str(directory), "backup", rule, "Make room, or run: stillvault-relay doctor") from None
+    except copying.Stopped:
+        raise BadSetting(str(target), "backup", "the relay stops", "Begin again.") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return manifest
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+def note(settings: Settings, now: int) -> None:
+    """Remembers that a backup was written, beside a relay that may run."""
+    with closing(open_writer(database_path(settings.directory))) as connection, connection:
+        trust.set_fact(connection, LAST, str(now))
+
+
+def require_room(settings: Settings) -> None:
+    """A copy and an archive of it beside the database must leave the relay what it keeps free (R4)."""
+    directory = settings.directory
+    size = sum(one.stat().st_size for one in directory.glob(DATABASE + "*"))
+    wanted = 2 * size + space.watermark(directory, settings.limits.reserve_bytes)
+    free = space.free(directory)
+    if free < wanted:
+        rule = f"there is no room for a copy: {free // 1_048_576} MiB are free, {wanted // 1_048_576 + 1} are needed"
+        raise BadSetting(str(directory), "disk", rule, "Free space, or move the data directory to a larger disk.")
+
+
+def _archive(target: Path, copy: Path, directory: Path, now: int) -> Manifest:
+    with closing(open_reader(copy)) as reading:
+        facts = schema.version_of(reading), tree.size(reading)
+    members = {DATABASE: copy, **{name: directory / name for name in KEYS if (directory / name).exists()}}
+    manifest = Manifest(now, *facts, {name: _digest_of(path) for name, path in members.items()})
+    with open(target, "wb") as file, tarfile.open(fileobj=file, mode="w") as archive:
+        said = msgspec.json.encode(manifest)
+        _add(archive, MANIFEST, io.BytesIO(said), len(said))
+        for name, path in members.items():
+            with open(path, "rb") as content:
+                _add(archive, name, content, path.stat().st_size)
+    return manifest
+
+
+def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
+    """Nothing of this machine goes along: no owner, no time."""
     member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content), 0o600
-    archive.addfile(member, io.BytesIO(content))
+    member.size, member.mode = size, 0o600
+    archive.addfile(member, content)
 
 
-def restore(settings: Settings, source: Path) -> None:
-    """Puts a backup into an empty data directory. Devices that saw more will say so: nothing hides that it is older (B8)."""
+def _compare(file: Path, manifest: Manifest) -> None:
+    """What was written, read again."""
+    with _members(file) as (said, members):
+        found = {name: _digest(content) for name, content in members}
+    if said != manifest or found != manifest.files:
+        raise BadSetting(str(file), "backup", "what was written cannot be read again", "Look at the disk.")
+
+
+def _make(file: Path) -> None:
+    os.close(os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest_of(path: Path) -> str:
+    with open(path, "rb") as content:
+        return _digest(content)
+
+
+def _digest(content: IO[bytes]) -> str:
+    return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]  # read() is all that it needs
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _members(file: Path) -> Iterator[tuple[Manifest, Iterator[tuple[str, IO[bytes]]]]]:
+    """The manifest, and the other members as they come. Refused unless they are exactly those of the manifest, each once, and
+    nothing but files."""
+    try:
+        with tarfile.open(file, mode="r:") as archive:
+            members = archive.getmembers()
+            yield _manifest(file, archive, members), ((one.name, _content(archive, one)) for one in members[1:])
+    except (tarfile.TarError, EOFError) as error:
+        raise BadSetting(str(file), "backup", f"{NOT_OURS}, or it is cut short", "Name a file that `backup` wrote.") from error
+
+
+def _manifest(file: Path, archive: tarfile.TarFile, members: list[tarfile.TarInfo]) -> Manifest:
+    names = [member.name for member in members]
+    refused = BadSetting(str(file), "backup", NOT_OURS, "Name a file that `backup` wrote.")
+    if any(not member.isfile() or member.size > LARGEST for member in members):
+        raise refused
+    if not names or names[0] != MANIFEST or members[0].size > LARGEST_MANIFEST:
+        raise refused
+    try:
+        manifest = msgspec.json.decode(_content(archive, members[0]).read(), type=Manifest)
+    except msgspec.MsgspecError:
+        raise refused from None
+    if names[1:] != list(manifest.files) or not {DATABASE, "log.key"} <= set(names) or set(names) - {MANIFEST, DATABASE, *KEYS}:
+        raise refused
+    return manifest
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    found = archive.extractfile(member)
+    if found is None:
+        raise tarfile.ReadError(member.name)
+    return found
+
+
+def unpack(file: Path, identity: Path | None, folder: Path) -> Manifest:
+    """Unpacks a backup, encrypted or not, into `folder`, an empty directory, and compares each file with the manifest.
+
+    Raises:
+        BadSetting: not a backup, damaged, of a newer program, or encrypted and the identity does not open it.
+    """
+    try:
+        plain = file
+        if agefile.is_encrypted(file):
+            plain = folder / "plain"
+            agefile.decrypt(file, plain, identity)
+        with _members(plain) as (manifest, members):
+            if manifest.schema > len(schema.migrations()):
+                rule = f"its schema {manifest.schema} is newer than {len(schema.migrations())}, which this program knows"
+                raise BadSetting(str(file), "backup", rule, "Run the newer program.")
+            (folder / "tls").mkdir(mode=0o700)
+            for name, content in members:
+                _write(folder / name, content)
+                if _digest_of(folder / name) != manifest.files[name]:
+                    raise BadSetting(str(file), "backup", f"{name} in it is damaged", "Take an older backup.")
+        if plain != file:
+            plain.unlink()
+    except OSError as error:
+        rule = f"it cannot be unpacked ({error.strerror or 'failed'})"
+        raise BadSetting(str(file), "backup", rule, "Check file, directory and room.") from error
+    return manifest
+
+
+def _write(path: Path, content: IO[bytes]) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        while block := content.read(BLOCK):
+            file.write(block)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def restore(settings: Settings, source: Path, identity: Path | None = None) -> Manifest:
+    """Puts a backup into a data directory that has no database. Devices that saw more will say so: nothing hides that it is older
+    (B8)."""
     directory = settings.directory
     prepare_directory(directory)
     held = lock(directory)
     try:
         if database_path(directory).exists():
             raise BadSetting(str(directory), "data", "there is a database already", "Restore into an empty directory.")
-        _unpack(source, directory)
-        connection = open_writer(database_path(directory))
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".restore-") as scratch:
+            folder = Path(scratch)
+            manifest = unpack(source, identity, folder)
+            names = [name for name in manifest.files if name != DATABASE]
+            there = [name for name in names if (directory / name).exists()]
+            if there:
+                rule = "the file is there already"
+                raise BadSetting(str(directory / there[0]), "data", rule, "Restore into an empty directory.")
+            _ready(folder / DATABASE, source)
+            (directory / "tls").mkdir(mode=0o700, exist_ok=True)
+            for name in (*names, DATABASE):  # the database last: with it the directory is that of a relay
+                (folder / name).rename(directory / name)
+            _sync(directory / "tls")
+            _sync(directory)
+    finally:
+        os.close(held)
+    return manifest
+
+
+def _ready(database: Path, source: Path) -> None:
+    """Migrated, without bearers, and with its row in the log."""
+    with closing(open_writer(database)) as connection:
         schema.migrate(connection)
         if not copying.whole(connection):
             raise BadSetting(str(source), "backup", "the database in it is damaged", "Take an older backup.")
         with connection:
             bearers.clear(connection)
             Transaction(connection, tree.Tree(connection)).leaf("restored", "relay", int(time.time()))
-        connection.close()
-    finally:
-        os.close(held)
-
-
-def _unpack(source: Path, directory: Path) -> None:
-    allowed = {MANIFEST, DATABASE, *KEYS}
-    try:
-        with tarfile.open(source, mode="r:") as archive:
-            members = archive.getmembers()
-            names = [member.name for member in members]
-            wrong = (
-                set(names) - allowed or len(set(names)) != len(names) or any(not m.isfile() or m.size > LARGEST for m in members)
-            )
-            if wrong or not {MANIFEST, DATABASE, "log.key"} <= set(names):
-                raise BadSetting(str(source), "backup", "it is not a backup of a relay", "Name a file that `backup` wrote.")
-            (directory / "tls").mkdir(mode=0o700, exist_ok=True)
-            for member in members:
-                content = archive.extractfile(member)
-                if content is None or member.name == MANIFEST:
-                    continue
-                descriptor = os.open(directory / member.name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    while block := content.read(1 << 20):
-                        file.write(block)
-                    file.flush()
-                    os.fsync(descriptor)
-    except (tarfile.TarError, OSError) as error:
-        raise BadSetting(
-            str(source), "backup", "it cannot be read, or its files are there already", "Check file and directory."
-        ) from error
-
-
-# ---- doctor ------------------------------------------------------------------------------------------------------------
-
-Check = Callable[[Settings], str]
-
-
-def doctor(settings: Settings) -> Iterator[tuple[str, bool, str]]:
-    """(what was looked at, whether it is well, what was found or what to do), one a check."""
-    checks: tuple[tuple[str, Check], ...] = (
-        ("directory", _look_at_directory),
-        ("database", _look_at_database),
-        ("log", _look_at_log),
-        ("objects", _look_at_objects),
-        ("certificate", _look_at_certificate),
-        ("disk", _look_at_disk),
-        ("profile", _look_at_profile),
-    )
-    for name, check in checks:
-        try:
-            yield name, True, check(settings)
-        except BadSetting as error:
-            yield name, False, f"{error.field}: {error.rule}. {error.fix}"
-        except (copying.Damaged, OSError, LookupError) as error:
-            yield name, False, f"it cannot be read ({type(error).__name__}). Restore a backup."
-
-
-def _look_at_profile(settings: Settings) -> str:
-    if settings.profile == "laboratory":
-        return "LABORATORY: nothing spares people's screens. For tests and load, never for people"
-    return settings.profile
-
-
-def _look_at_directory(settings: Settings) -> str:
-    if not settings.directory.exists():
-        raise BadSetting(str(settings.directory), "data", "there is no such directory", "Start the relay once.")
-    prepare_directory(settings.directory)
-    return "owner and modes are right"
-
-
-def _look_at_database(settings: Settings) -> str:
-    reading = open_reader(database_path(settings.directory))
-    schema.check(reading)
-    if not copying.whole(reading):
-        raise BadSetting("database", "pages", "integrity_check found damage", "Restore a backup.")
-    return f"schema {schema.version_of(reading)}, pages intact"
-
-
-def _look_at_log(settings: Settings) -> str:
-    """Every leaf against every stored node: an edited, moved or missing leaf is named by its number (B7)."""
-    reading = open_reader(database_path(settings.directory))
-    size = tree.size(reading)
-    for first in range(0, size, 1000):
-        for offset, leaf in enumerate(tree.leaves(reading, first, 1000)):
-            if public.leaf_hash(leaf) != tree.node(reading, 0, first + offset):
-                raise BadSetting("log", f"leaf {first + offset}", "it does not have the hash of its node", "Restore a backup.")
-    for level in range(1, size.bit_length()):
-        for position in range(size >> level):
-            pair = tree.nodes(reading, level - 1, 2 * position, 2)
-            if len(pair) != 2 or public.node_hash(*pair) != tree.node(reading, level, position):
-                raise BadSetting(
-                    "log", f"node {position} of level {level}", "it does not join the two below it", "Restore a backup."
-                )
-    log.range_root(0, size, lambda level, position: tree.node(reading, level, position))
-    return f"{size} leaves, every hash recomputed"
-
-
-def _look_at_objects(settings: Settings) -> str:
-    """Every signed row, verified again: damaged and forged rows are named (B2, B4, B5)."""
-    reading = open_reader(database_path(settings.directory))
-    found = list(rowcheck.damaged(reading, int(time.time())))
-    if found:
-        more = f", and {len(found) - ROWS} more" if len(found) > ROWS else ""
-        raise BadSetting("database", "; ".join(found[:ROWS]) + more, "rows are not what was signed", "Restore a backup.")
-    return "every signed row is what was signed"
-
-
-def _look_at_certificate(settings: Settings) -> str:
-    chain = tls.served(settings.directory, settings.tls_cert, "relay.pem")
-    tls.trust_anchor(chain)
-    left = (tls.expires(chain) - datetime.datetime.now(datetime.UTC)).days
-    if left < 30:
-        raise BadSetting(str(chain), "certificate", f"it ends in {left} days", "Restart the relay, or bring a new one.")
-    return f"good for {left} days"
-
-
-def _look_at_disk(settings: Settings) -> str:
-    status = os.statvfs(settings.directory)
-    free = status.f_bavail * status.f_frsize
-    if free < settings.limits.reserve_bytes:
-        raise BadSetting(str(settings.directory), "disk", f"{free} bytes are free", "Free space: new work is refused.")
-    return f"{free // 1_048_576} MiB free"

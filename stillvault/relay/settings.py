@@ -96,6 +96,15 @@ class Notify(Struct, frozen=True, forbid_unknown_fields=True):
     tests_per_minute: Annotated[int, Meta(ge=1, le=60)] = 6
 
 
+class Backup(Struct, frozen=True, forbid_unknown_fields=True):
+    """Backups that the relay writes by itself, and whom every backup is encrypted to."""
+
+    every_seconds: Annotated[int, Meta(ge=0, le=2_678_400)] = 0
+    keep: Annotated[int, Meta(ge=1, le=1000)] = 7
+    directory: str = ""
+    recipients: tuple[str, ...] = ()
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """What `stillvault-relay serve` runs with. `setup_token` and `notify.smtp_password` are secret and never shown."""
 
@@ -109,6 +118,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Limits()
     notify: Notify = Notify()
+    backup: Backup = Backup()
 
     @property
     def directory(self) -> Path:
@@ -122,7 +132,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 SECRET = frozenset({"setup_token", "notify.smtp_password"})
-GROUPS: Mapping[str, type[Struct]] = {"limits": Limits, "notify": Notify}  # settings with a dotted name
+GROUPS: Mapping[str, type[Struct]] = {"limits": Limits, "notify": Notify, "backup": Backup}  # settings with a dotted name
 
 
 class BadSetting(Exception):
@@ -258,7 +268,8 @@ def _built(given: Mapping[str, tuple[str, Any]]) -> Settings:
         if from_text and isinstance(converted, int) and str(converted) != value:
             raise BadSetting(where, name, "it is not a plain number", "Write digits alone.")
         built[group][inner] = converted
-    return Settings(**built[""], limits=Limits(**built["limits"]), notify=Notify(**built["notify"]))
+    groups: dict[str, Any] = {group: struct(**built[group]) for group, struct in GROUPS.items()}
+    return Settings(**built[""], **groups)
 
 
 def _split_listen(listen: str) -> tuple[str, int]:
@@ -315,6 +326,7 @@ def _checked(settings: Settings) -> Settings:
             "settings", "setup_token", "it is not 32 to 128 characters of base64url", "Make one from 32 random bytes."
         )
     _check_notify(settings.notify)
+    _check_backup(settings.backup)
     return settings
 
 
@@ -338,3 +350,12 @@ def _check_notify(notify: Notify) -> None:
         rule = "a password would cross the network in the clear"
         raise BadSetting("settings", "notify.smtp_tls", rule, "Use starttls or tls, or no smtp_user.")
 
+
+_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+
+
+def _check_backup(backup: Backup) -> None:
+    for one in backup.recipients:
+        if not _RECIPIENT.fullmatch(one):
+            fix = "Take the public key that `age-keygen` printed: age1 and 58 letters and digits."
+            raise BadSetting("settings", "backup.recipients", "an entry is not an age recipient", fix)

@@ -17,14 +17,25 @@ LOOK_AGAIN = 0.5  # seconds between two looks at the file system
 SHARE = 16  # the reserve, and the watermark, take at most 1/16 of the file system each
 
 
+def free(directory: Path) -> int:
+    """Bytes that this process may still fill."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
+
+
+def watermark(directory: Path, reserve: int) -> int:
+    """Bytes below which no new work is taken: `reserve`, or the share of a small file system."""
+    status = os.statvfs(directory)
+    return min(reserve, status.f_blocks * status.f_frsize // SHARE)
+
+
 class Space:
     """Watches the file system of `directory`."""
 
     def __init__(self, directory: Path, reserve: int) -> None:
         self._directory = directory
         self._file = directory / "reserve"
-        status = os.statvfs(directory)
-        self._reserve = min(reserve, status.f_blocks * status.f_frsize // SHARE)
+        self._reserve = watermark(directory, reserve)
         self._looked = 0.0
         self._room = True
         self._refill()
@@ -34,7 +45,7 @@ class Space:
         now = time.monotonic()
         if now - self._looked >= LOOK_AGAIN:
             self._looked = now
-            self._room = self._free() >= self._reserve
+            self._room = free(self._directory) >= self._reserve
             if self._room:
                 self._refill()
         if not self._room:
@@ -51,12 +62,8 @@ class Space:
             return False
         return held > 0
 
-    def _free(self) -> int:
-        status = os.statvfs(self._directory)
-        return status.f_bavail * status.f_frsize
-
     def _refill(self) -> None:
-        if not self._reserve or self._free() < 2 * self._reserve:
+        if not self._reserve or free(self._directory) < 2 * self._reserve:
             return
         descriptor = os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
