@@ -17,36 +17,16 @@ import msgspec
 from stillvault.cli.base import STATE, Verbs, emit, say
 from stillvault.cli.sentences import Teller
 from stillvault.protocol.errors import Refused, Usage
+from stillvault.protocol.rows import leaf_of, row_of
 from stillvault.protocol.text import plain
 
 POLL = 1.0  # seconds
-TOP = ("kind", "oid", "actor", "request", "time", "detail")
 MAX_LINE = 1 << 20  # bytes
 
 
 @click.group(cls=Verbs)
 def audit() -> None:
     """Show, export and verify the log."""
-
-
-def row_of(index: int, leaf: str) -> dict[str, Any]:
-    """A leaf as a row. Raises `Refused` where the leaf is not of the form it must have."""
-    try:
-        found = msgspec.json.decode(leaf, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused("log-leaf", f"row {index} of the log is not of the form it must have") from None
-    row = {"index": index, **found.get("detail", {})}
-    row |= {name: value for name, value in found.items() if name != "detail"}
-    if leaf_of(row) != leaf.encode():
-        raise Refused("log-leaf", f"row {index} of the log is not of the form it must have")
-    return row
-
-
-def leaf_of(row: dict[str, Any]) -> bytes:
-    """The exact bytes of the leaf that a row was made of."""
-    leaf = {name: row[name] for name in TOP if name in row and name != "detail"}
-    leaf["detail"] = {name: value for name, value in row.items() if name not in TOP and name != "index"}
-    return msgspec.json.encode(leaf, order="sorted")
 
 
 @audit.command()
@@ -85,14 +65,20 @@ def _lines(lines: Iterable[str]) -> None:
 
 
 @audit.command()
-@click.option("--as", "kind", type=click.Choice(["jsonl", "ocsf", "cef"]), default="jsonl", help="jsonl in this version.")
+@click.option("--as", "kind", type=click.Choice(["jsonl", "ocsf", "cef"]), default="jsonl",
+              help="jsonl (default) can be verified later; ocsf and cef are for log collectors.")
 def export(kind: str) -> None:
-    """All rows, one JSON object a line; the last line carries the signed checkpoint and what verifies it."""
+    """All rows, one a line. As jsonl the last line carries the signed checkpoint and what verifies it."""
+    if kind == "jsonl":
+        _export_rows()
+    else:
+        _export_for_collectors(kind)
+
+
+def _export_rows() -> None:
     from stillvault.approver.logbook import pages
     from stillvault.cli.account import open_account
 
-    if kind != "jsonl":
-        raise Usage("export", f"{kind}: not in this version", "export --as jsonl", "--as")
     account = open_account()
     trust = account.trust()
     index, checkpoint = 0, ""
@@ -106,6 +92,22 @@ def export(kind: str) -> None:
     last = Last(v=1, org_id=account.organisation.org_id, checkpoint=checkpoint, roots=stored.roots, roster=stored.roster)
     print(msgspec.json.encode(last).decode(), flush=True)
     say(f"{index} rows")
+
+
+def _export_for_collectors(kind: str) -> None:
+    """These forms carry no checkpoint, so nothing is printed that was not verified here and now."""
+    from importlib.metadata import version
+
+    from stillvault.approver.logbook import verified_leaves
+    from stillvault.cli.account import open_account
+    from stillvault.protocol.siem import FORMS
+
+    leaves, _ = verified_leaves(open_account())
+    form, program = FORMS[kind], version("stillvault")
+    for index, leaf in enumerate(leaves):
+        print(form(row_of(index, leaf), program))
+    sys.stdout.flush()
+    say(f"{len(leaves)} rows, verified; an export that can be verified later: --as jsonl")
 
 
 class Last(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
