@@ -28,6 +28,7 @@ from stillvault.relay import agefile, log, openapi, static, tls
 from stillvault.relay.context import Call, Relay
 from stillvault.relay.directory import lock, prepare_directory
 from stillvault.relay.edge import App, Edge
+from stillvault.relay.forward import forwarder
 from stillvault.relay.guards import Rule, admit, bearer_hash, cookie_hash, is_same_origin
 from stillvault.relay.hub import Hub
 from stillvault.relay.journal import Journal
@@ -47,6 +48,8 @@ from stillvault.relay.store.connection import Connection, database_path, open_re
 from stillvault.relay.store.space import Space
 from stillvault.relay.store.writer import Writer
 from stillvault.relay.sweeper import clean, sweep
+from stillvault.relay.telemetry import port as metrics_port
+from stillvault.relay.telemetry.metrics import Metrics
 
 Handler = Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]]
 
@@ -64,6 +67,8 @@ class Running:
     lock: int
     sweeper: asyncio.Task[None]
     dispatcher: asyncio.Task[None]
+    metrics: asyncio.Server | None
+    forwarders: list[asyncio.Task[None]]
     backups: Backups
     backing_up: asyncio.Task[None]
 
@@ -86,6 +91,8 @@ async def start(settings: Settings, port: int) -> Running:
     tls.keep_own(directory, chain if settings.tls_cert else None)
     journal = Journal(settings.log_level)
     seed = log.load_or_make_seed(directory / "log.key")
+    asked = metrics_port.listen(settings)
+    receivers = forwarder.receivers(settings, origin)
     sender = Sender(settings.notify, origin, Vapid(load_or_make_key(directory / "vapid.key"), origin))
     path = database_path(directory)
     writing = open_writer(path)
@@ -95,7 +102,7 @@ async def start(settings: Settings, port: int) -> Running:
     store_facts(writing, settings, origin)
     reading = open_reader(path)
     organisation = _organisation(path, reading)
-    hub = Hub()
+    hub, metrics = Hub(), Metrics()
     name = host if outer_port == 443 else f"{host}:{outer_port}"
     # From here on nothing may be refused: the writer's thread would keep the process.
     relay = Relay(
@@ -103,7 +110,7 @@ async def start(settings: Settings, port: int) -> Running:
         origin=origin,
         ca_pem=anchor,
         reader=reading,
-        writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake),
+        writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake, metrics),
         hub=hub,
         organisation=organisation,
         log_key=log.LogKey(seed, f"{name}/log"),
@@ -113,13 +120,18 @@ async def start(settings: Settings, port: int) -> Running:
         seen=Seen(),
         sender=sender,
         journal=journal,
+        metrics=metrics,
+        forwarded={},
         clock=lambda: int(time.time()),
     )
+    metrics.watch(relay, lambda: tls.expires(chain).timestamp())
+    served = await metrics_port.serve(asked, metrics.page) if asked else None
+    if settings.metrics_address and asked is None:
+        journal.warning("metrics are not served: another program has the port", address=settings.metrics)
+    tasks = asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run())
     backups = Backups(relay)
-    return Running(
-        relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()),
-        backups, asyncio.create_task(backups.run()),
-    )  # fmt: skip
+    started = served, forwarder.start(relay, receivers), backups, asyncio.create_task(backups.run())
+    return Running(relay, chain, key, held, *tasks, *started)
 
 
 def _organisation(path: Path, reading: Connection) -> Organisation:
@@ -173,9 +185,12 @@ def new_setup_token(settings: Settings) -> str:
 async def stop(running: Running) -> None:
     """Ends what runs beside the server, writes what was counted and what waits to be written, folds the log into the database."""
     running.relay.hub.close()
-    running.sweeper.cancel()
+    if running.metrics:
+        running.metrics.close()
     running.backups.stop()
-    await asyncio.wait([running.sweeper, running.dispatcher, running.backing_up])
+    for task in (running.sweeper, *running.forwarders):
+        task.cancel()
+    await asyncio.wait([running.sweeper, running.dispatcher, running.backing_up, *running.forwarders])
     try:
         await clean(running.relay, running.relay.clock())
     except Exception as error:  # noqa: BLE001  whatever fails here, the relay ends
@@ -208,7 +223,7 @@ def application(relay: Relay, port: int) -> App:
     host, outer_port = public_host(relay.origin)
     hosts = {f"{name}:{number}" for name in (host, "localhost", "127.0.0.1") for number in {outer_port, port}} | {host}
     served_too = static.beside(static.load(relay.journal), litestar)  # type: ignore[arg-type]
-    return Edge(served_too, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal)
+    return relay.metrics.counted(Edge(served_too, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal))
 
 
 def _refused(_request: Request[Any, Any, Any], error: ProblemError | StillvaultError) -> Response[bytes]:

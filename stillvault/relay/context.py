@@ -17,6 +17,7 @@ from stillvault.relay.settings import Settings
 from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.invites import StoredInvite
 from stillvault.relay.store.writer import Writer
+from stillvault.relay.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Relay:
     seen: Seen
     sender: Sender
     journal: Journal
+    metrics: Metrics
+    forwarded: dict[str, int]  # by receiver: how many rows of the log it has
     clock: Callable[[], int]
 
 

@@ -25,6 +25,10 @@ class Hub:
     def closed(self) -> bool:
         return self._closed
 
+    def listeners(self, kind: str) -> int:
+        """How many listen to topics of this kind: the part before the slash."""
+        return sum(len(bells) for topic, bells in self._listeners.items() if topic.partition("/")[0] == kind)
+
     def wake(self, topics: Iterable[str]) -> None:
         for topic in topics:
             for bell in self._listeners.get(topic, ()):

@@ -16,11 +16,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields
+
+from stillvault.relay.places import allowed_host, place
 
 PREFIX = "STILLVAULT_RELAY_"
 EX_CONFIG = 78
@@ -96,6 +98,22 @@ class Notify(Struct, frozen=True, forbid_unknown_fields=True):
     tests_per_minute: Annotated[int, Meta(ge=1, le=60)] = 6
 
 
+class Forward(Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes to the operator's own machines: the audit log, and traces. Only to hosts of `egress`, a list of its own, so that
+    nobody's notification target can be one of them."""
+
+    egress: tuple[str, ...] = ()
+    ca: str = ""
+    format: Literal["json", "ocsf", "cef"] = "json"
+    syslog: str = ""
+    syslog_cert: str = ""
+    syslog_key: str = ""
+    webhook: str = ""
+    webhook_secret: str = ""
+    traces: str = ""
+    timeout_seconds: Annotated[int, Meta(ge=1, le=60)] = 10
+
+
 class Backup(Struct, frozen=True, forbid_unknown_fields=True):
     """Backups that the relay writes by itself, and whom every backup is encrypted to."""
 
@@ -106,7 +124,7 @@ class Backup(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What `stillvault-relay serve` runs with. `setup_token` and `notify.smtp_password` are secret and never shown."""
+    """What `stillvault-relay serve` runs with. What `SECRET` names is never shown."""
 
     data: str
     listen: str = "127.0.0.1:8443"
@@ -116,8 +134,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     setup_token: str = ""
     profile: Literal["standard", "laboratory"] = "standard"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics: str = "127.0.0.1:9464"
     limits: Limits = Limits()
     notify: Notify = Notify()
+    forward: Forward = Forward()
     backup: Backup = Backup()
 
     @property
@@ -127,12 +147,17 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on. Port 0: the system chooses."""
-        host, port = _split_listen(self.listen)
-        return host, port
+        return _split_listen("listen", self.listen)
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Where the metrics are served; None where `metrics` is `off`."""
+        return None if self.metrics == "off" else _split_listen("metrics", self.metrics)
 
 
-SECRET = frozenset({"setup_token", "notify.smtp_password"})
-GROUPS: Mapping[str, type[Struct]] = {"limits": Limits, "notify": Notify, "backup": Backup}  # settings with a dotted name
+SECRET = frozenset({"setup_token", "notify.smtp_password", "forward.webhook_secret"})
+# Settings with a dotted name.
+GROUPS: Mapping[str, type[Struct]] = {"limits": Limits, "notify": Notify, "forward": Forward, "backup": Backup}
 
 
 class BadSetting(Exception):
@@ -272,35 +297,18 @@ def _built(given: Mapping[str, tuple[str, Any]]) -> Settings:
     return Settings(**built[""], **groups)
 
 
-def _split_listen(listen: str) -> tuple[str, int]:
+_EXAMPLE = {"listen": "127.0.0.1:8443", "metrics": "127.0.0.1:9464, or off"}
+
+
+def _split_listen(name: str, listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise BadSetting("settings", "listen", "it is not HOST:PORT", "Write for example 127.0.0.1:8443.")
+        raise BadSetting("settings", name, "it is not HOST:PORT", f"Write for example {_EXAMPLE[name]}.")
     return host, int(port)
 
 
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-_ALLOWED = re.compile(r"(http://)?((?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
-
-
-class Allowed(NamedTuple):
-    """A host that the operator allows messages to. `clear` is plain HTTP, which only an entry with `http://` permits."""
-
-    clear: bool
-    host: str
-    port: int
-
-
-def allowed_host(text: str) -> Allowed:
-    """An entry of `notify.egress`: [http://]host[:port], also *.host. Raises ValueError with the rule."""
-    match = _ALLOWED.fullmatch(text)
-    if not match or int(match[3] or 1) > 65535:
-        raise ValueError("an entry is not [http://]host[:port], in lower case")
-    clear = bool(match[1])
-    return Allowed(clear, match[2].removeprefix("[").removesuffix("]"), int(match[3] or (80 if clear else 443)))
-
-
 _PUBLIC_URL = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:([1-9][0-9]{0,4}))?")
 
 
@@ -316,7 +324,7 @@ def public_host(url: str) -> tuple[str, int]:
 
 def _checked(settings: Settings) -> Settings:
     """The rules that concern more than one setting."""
-    _split_listen(settings.listen)
+    _ = settings.address, settings.metrics_address
     if settings.public_url:
         public_host(settings.public_url)
     if bool(settings.tls_cert) != bool(settings.tls_key):
@@ -326,16 +334,21 @@ def _checked(settings: Settings) -> Settings:
             "settings", "setup_token", "it is not 32 to 128 characters of base64url", "Make one from 32 random bytes."
         )
     _check_notify(settings.notify)
+    _check_forward(settings.forward)
     _check_backup(settings.backup)
     return settings
 
 
-def _check_notify(notify: Notify) -> None:
-    for one in notify.egress:
+def _check_egress(name: str, egress: tuple[str, ...]) -> None:
+    for one in egress:
         try:
             allowed_host(one)
         except ValueError as error:
-            raise BadSetting("settings", "notify.egress", f"{error}", 'Write for example ["ntfy.corp.example"].') from None
+            raise BadSetting("settings", name, f"{error}", 'Write for example ["ntfy.corp.example"].') from None
+
+
+def _check_notify(notify: Notify) -> None:
+    _check_egress("notify.egress", notify.egress)
     if not notify.smtp_server:
         return
     try:
@@ -349,6 +362,30 @@ def _check_notify(notify: Notify) -> None:
     if notify.smtp_user and notify.smtp_tls == "none":
         rule = "a password would cross the network in the clear"
         raise BadSetting("settings", "notify.smtp_tls", rule, "Use starttls or tls, or no smtp_user.")
+
+
+def _check_forward(forward: Forward) -> None:
+    _check_egress("forward.egress", forward.egress)
+    listed = {allowed_host(one) for one in forward.egress}
+    for name, value in (("syslog", forward.syslog), ("webhook", forward.webhook), ("traces", forward.traces)):
+        if not value:
+            continue
+        try:
+            where = allowed_host(value) if name == "syslog" else place(value)
+        except ValueError as error:
+            example = "siem.corp.example:6514" if name == "syslog" else "https://siem.corp.example/stillvault"
+            raise BadSetting("settings", f"forward.{name}", f"{error}", f"Write for example {example}.") from None
+        if (where.clear, where.host, where.port) not in listed:
+            host = f"{'http://' if where.clear else ''}{where.host}:{where.port}"
+            raise BadSetting("settings", f"forward.{name}", "forward.egress does not list it", f"Add {host} there.")
+    if forward.syslog.startswith(("http://", "*")):
+        raise BadSetting("settings", "forward.syslog", "it is a host and a port, always with TLS", "Write host:port.")
+    if bool(forward.syslog_cert) != bool(forward.syslog_key):
+        rule = "a certificate and its key come together"
+        raise BadSetting("settings", "forward.syslog_cert", rule, "Give both syslog_cert and syslog_key.")
+    if forward.webhook and not 32 <= len(forward.webhook_secret) <= 256:
+        rule = "it is not 32 to 256 characters long"
+        raise BadSetting("settings", "forward.webhook_secret", rule, "Make one from 32 random bytes, for both ends.")
 
 
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from stillvault.relay.notify.egress import Egress, Unsent, place
+from stillvault.relay.notify.egress import Egress, Unsent
 from stillvault.relay.notify.webpush import encrypt, public_bytes
+from stillvault.relay.places import place
 from tests.relay.listeners import Arrived, certificate, listening, mail_server, until
 from tests.relay.notified import NAMES, asked, card_id, ended, organisation
 from tests.relay.parties import Device, Json, Organisation

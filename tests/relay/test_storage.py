@@ -17,6 +17,7 @@ from stillvault.relay.store.connection import Connection, open_reader, open_writ
 from stillvault.relay.store.space import Space
 from stillvault.relay.store.transaction import Transaction
 from stillvault.relay.store.writer import Writer
+from stillvault.relay.telemetry.metrics import Metrics
 from tests.relay.parties import Organisation
 from tests.relay.process import RelayProcess
 
@@ -33,7 +34,7 @@ def on_writer(directory: Path, work: Callable[[Writer, list[set[str]]], object],
         def wake(topics: Iterable[str]) -> None:
             woken.append(set(topics))
 
-        writer = Writer(connection, Space(directory, reserve), wake)
+        writer = Writer(connection, Space(directory, reserve), wake, Metrics())
         try:
             await work(writer, woken)  # type: ignore[misc]
         finally:
@@ -90,7 +91,7 @@ def test_writers_share_a_commit_and_fail_alone(directory: Path) -> None:
 
         outcomes.extend(await asyncio.gather(*(writer.write(one(number)) for number in range(300)), return_exceptions=True))
         assert len(woken) < 300, "many writers, fewer commits"
-        assert set().union(*woken) == {"all"}
+        assert set().union(*woken) == {"all", "log"}
 
     reader = on_writer(directory, work)
     assert [isinstance(one, ProblemError) for one in outcomes] == [number % 3 == 0 for number in range(300)]

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from stillvault.crypto import public
 from stillvault.protocol.messages import TargetKind
 from stillvault.relay.notify import http
-from stillvault.relay.notify.egress import Egress, Place, Unsent, place
+from stillvault.relay.notify.egress import Egress, Unsent
 from stillvault.relay.notify.mail import Letter, Mailer
 from stillvault.relay.notify.webpush import Vapid, encrypt
-from stillvault.relay.settings import BadSetting, Notify, public_host
+from stillvault.relay.places import Place, place
+from stillvault.relay.settings import Notify, public_host
 
 TITLE = "Stillvault"
 PUSH_TTL = 300  # seconds that a push host may keep a message: a card seldom waits longer
@@ -70,7 +69,7 @@ class Sender:
         self.origin = origin
         self.vapid = vapid
         self._seconds = settings.timeout_seconds
-        self._tls = _context(settings.ca)
+        self._tls = http.authorities("notify.ca", settings.ca)
         self.mailer = Mailer(settings, self.egress, self._tls)
         self._ways: Mapping[str, Way] = {
             "webpush": self._webpush,
@@ -120,7 +119,7 @@ class Sender:
         await self._post(place(f"{address.url}/message"), headers, json.dumps(said).encode())
 
     async def _webhook(self, address: Address, message: Message) -> None:
-        """Signed over the time and the body, so that neither can be changed and an old message shows its age."""
+        """Signed: http.signed."""
         said = {
             "v": 1,
             "event": "waiting" if message.waiting else "test",
@@ -131,13 +130,7 @@ class Sender:
             "time": message.at,
         }
         body = json.dumps(said, separators=(",", ":")).encode()
-        tag = hmac.digest(address.secret.encode(), f"{message.at}.".encode() + body, "sha256").hex()
-        headers = {
-            "Content-Type": "application/json",
-            "Stillvault-Timestamp": str(message.at),
-            "Stillvault-Signature": f"v1={tag}",
-        }
-        await self._post(place(address.url), headers, body)
+        await self._post(place(address.url), http.signed(address.secret, message.at, body), body)
 
     async def _webpush(self, address: Address, message: Message) -> None:
         """RFC 8030 and the two beside it. The browser's worker makes the words from the count."""
@@ -162,12 +155,3 @@ class Sender:
     async def _mail(self, address: Address, message: Message) -> None:
         text = f"{message.text}\n\n{message.link}\n"
         await self.mailer.send(Letter(address.mail, message.text, text, public_host(self.origin)[0]))
-
-
-def _context(ca: str) -> ssl.SSLContext:
-    """The system's authorities, or those of the operator's file alone."""
-    try:
-        return ssl.create_default_context(cafile=ca or None)
-    except (OSError, ssl.SSLError):
-        rule = "it cannot be read as certificates in PEM"
-        raise BadSetting("settings", "notify.ca", rule, "Name a PEM file that the relay may read.") from None

@@ -20,7 +20,8 @@ import msgspec
 
 from stillvault.relay.context import Relay
 from stillvault.relay.notify.channels import Address
-from stillvault.relay.notify.egress import Unsent, place
+from stillvault.relay.notify.egress import Unsent
+from stillvault.relay.places import place
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.services import notifying
 from stillvault.relay.store import targets

@@ -11,15 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from stillvault.relay.settings import Allowed, allowed_host
-
-_URL = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?((?:/[!-~]*)?)")
-MOST_URL = 1000
+from stillvault.relay.places import Allowed, allowed_host
 
 
 class Unsent(Exception):
@@ -28,37 +23,6 @@ class Unsent(Exception):
     def __init__(self, code: str, *, retry: bool = False) -> None:
         super().__init__(code)
         self.code, self.retry = code, retry
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a URL of a target names. `path` begins with a slash, or is empty."""
-
-    clear: bool
-    host: str
-    port: int
-    path: str
-
-    @property
-    def origin(self) -> str:
-        """As RFC 6454 writes it."""
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        standard = 80 if self.clear else 443
-        return f"http{'' if self.clear else 's'}://{shown}" + ("" if self.port == standard else f":{self.port}")
-
-    @property
-    def authority(self) -> str:
-        """The Host header."""
-        return self.origin.partition("//")[2]
-
-
-def place(url: str) -> Place:
-    """The parts of a URL in its one form: lower case, no user, no fragment. Raises ValueError."""
-    match = _URL.fullmatch(url)
-    if not match or len(url) > MOST_URL or "#" in url or int(match[3] or 1) > 65535:
-        raise ValueError("a URL is https://host[:port]/path in plain ASCII, the host in lower case, without user or fragment")
-    clear = match[1] == "http"
-    return Place(clear, match[2].removeprefix("[").removesuffix("]"), int(match[3] or (80 if clear else 443)), match[4])
 
 
 class Egress:

@@ -7,16 +7,35 @@ one that says nothing. It runs on the loop: no thread waits for anybody.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import re
 import ssl
 from collections.abc import Mapping
 
-from stillvault.relay.notify.egress import Egress, Place, Unsent
+from stillvault.relay.notify.egress import Egress, Unsent
+from stillvault.relay.places import Place
+from stillvault.relay.settings import BadSetting
 
 MOST_ADDRESSES = 3
 MOST_INTERIM = 5  # answers 1xx before the one that counts
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r\n]")
 LATER = (408, 425, 429)  # a client error that may pass
+
+
+def authorities(setting: str, ca: str) -> ssl.SSLContext:
+    """The system's authorities, or those of the operator's file alone."""
+    try:
+        return ssl.create_default_context(cafile=ca or None)
+    except (OSError, ssl.SSLError):
+        rule = "it cannot be read as certificates in PEM"
+        raise BadSetting("settings", setting, rule, "Name a PEM file that the relay may read.") from None
+
+
+def signed(secret: str, now: int, body: bytes) -> dict[str, str]:
+    """The headers of a webhook: signed over the time and the body, so that neither can be changed and an old message shows its
+    age."""
+    tag = hmac.digest(secret.encode(), f"{now}.".encode() + body, "sha256").hex()
+    return {"Content-Type": "application/json", "Stillvault-Timestamp": str(now), "Stillvault-Signature": f"v1={tag}"}
 
 
 async def post(egress: Egress, tls: ssl.SSLContext, seconds: float, place: Place, headers: Mapping[str, str], body: bytes) -> int:

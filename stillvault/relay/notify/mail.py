@@ -16,10 +16,13 @@ import uuid
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
+from stillvault.relay.notify.apart import apart
 from stillvault.relay.notify.egress import Egress, Unsent
-from stillvault.relay.settings import Allowed, Notify, allowed_host
+from stillvault.relay.places import Allowed, allowed_host
+from stillvault.relay.settings import Notify
 
 MAIL_THREADS = 4  # at once; whoever comes later waits within the deadline of its own message
 
@@ -53,25 +56,10 @@ class Mailer:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 addresses = await self._egress.addresses(server.clear, server.host, server.port)
                 async with self._places:
-                    await self._in_thread(server, addresses[0], letter)
+                    attempt = partial(self._attempt, server, addresses[0], letter)
+                    outcome = await apart("mail", lambda _: attempt(), self._settings.timeout_seconds)
         except TimeoutError:
             raise Unsent("timeout", retry=True) from None
-
-    async def _in_thread(self, server: Allowed, address: str, letter: Letter) -> None:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Unsent | None] = loop.create_future()
-
-        def tell(outcome: Unsent | None) -> None:
-            if not done.done():
-                done.set_result(outcome)
-
-        def run() -> None:
-            outcome = self._attempt(server, address, letter)
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody asks any more
-                loop.call_soon_threadsafe(tell, outcome)
-
-        threading.Thread(target=run, name="mail", daemon=True).start()
-        outcome = await done
         if outcome is not None:
             raise outcome
 

@@ -67,6 +67,7 @@ async def ask(call: Call, signed: Sequence[bytes]) -> list[messages.RequestState
             continue
         except RateLimited as error:
             relay.suppressed.add(call.who.actor, error.field)
+            relay.metrics.suppressed(error.field)
             raise
         return [state(call, one.oid, mine=True) for one in asked]
     raise ProblemError("conflict")

@@ -75,6 +75,7 @@ def move(tx: Transaction, request: StoredRequest, event: Event, cause: Cause = N
         requests.put_vote(tx.connection, request.oid, cause.vote)
     step = _Step(tx, request, event, cause, after)
     step.log(before.state, effects)
+    step.measure(before.state, effects)
     for effect in effects:
         carry_out = _EFFECTS.get(effect)
         if carry_out:
@@ -123,6 +124,16 @@ class _Step:
             self.leaf("denied" if self.event.kind == "deny" else "frozen", device=device, outcome=outcome)
         elif self.event.kind == "receipt":
             self.leaf("delivered" if self.event.result == "delivered" else "failed", outcome=outcome or self._receipt())
+
+    def measure(self, before: lifecycle.State, effects: list[str]) -> None:
+        """For the metrics: what it came to, and how long people were waited for."""
+        state, age = self.after.state, max(self.event.at - self.request.created, 0)
+        if before == "pending" != state:
+            self.tx.mark("wait", state, age)
+        if before != state and state not in ("pending", "approved"):
+            self.tx.mark("ended", state)
+        if self.event.kind in lifecycle.DECISIONS and not _idle(effects):
+            self.tx.mark("decision", self.event.kind, age)
 
     def _progress(self) -> str:
         return f"{len(self.after.approvals)}/{self.request.threshold}"

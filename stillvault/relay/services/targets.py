@@ -15,10 +15,11 @@ from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused
 from stillvault.relay.context import Call
 from stillvault.relay.notify.channels import Address
-from stillvault.relay.notify.egress import Place, Unsent, place
+from stillvault.relay.notify.egress import Unsent
 from stillvault.relay.notify.webpush import check_keys
+from stillvault.relay.places import Place, allowed_host, place
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.settings import MAIL_ADDRESS, allowed_host
+from stillvault.relay.settings import MAIL_ADDRESS
 from stillvault.relay.store import targets as store
 from stillvault.relay.store.targets import StoredTarget
 from stillvault.relay.store.transaction import Transaction

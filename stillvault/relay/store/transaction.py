@@ -9,13 +9,17 @@ from stillvault.relay.store import events
 from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.tree import Tree
 
+LOG_TOPIC = "log"  # woken whenever the audit log grew
+Mark = tuple[str, str, int]  # what happened, in which of its kinds, how many or how long in seconds
+
 
 class Transaction:
-    """Alive while its use case runs. `topics` are who must be woken once it is durable."""
+    """Alive while its use case runs. `topics` are who must be woken once it is durable, `marks` what the metrics then count."""
 
     def __init__(self, connection: Connection, tree: Tree) -> None:
         self.connection = connection
         self.topics: set[str] = set()
+        self.marks: list[Mark] = []
         self._tree = tree
 
     def leaf(self, kind: str, actor: str, time: int, *, oid: bytes = b"", request: bytes = b"", **detail: Any) -> None:
@@ -30,6 +34,25 @@ class Transaction:
         if request:
             leaf["request"] = public.b64encode(request)
         self._tree.append(public.encode(leaf))
+        self.topics.add(LOG_TOPIC)
+        self._mark_row(kind, detail)
+
+    def mark(self, what: str, label: str = "", number: int = 1) -> None:
+        """Something for the metrics: words of this program, and a number. Never a name."""
+        self.marks.append((what, label, number))
+
+    def _mark_row(self, kind: str, detail: dict[str, Any]) -> None:
+        self.mark("row", kind)
+        match kind:
+            case "requested":
+                self.mark("asked")
+            case "released":
+                self.mark("release")
+            case "lease-used":
+                self.mark("uses", number=int(detail.get("count") or 1))
+            case "prompted":
+                outcome = str(detail.get("outcome") or "sent").partition(":")[0]
+                self.mark("prompt", f"{detail['channel']} {outcome}")
 
     def event(
         self, audience: str, kind: str, at: int, *, oid: bytes = b"", request: bytes = b"", path: str = "", state: str = ""

@@ -14,20 +14,31 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 import apsw
 
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.space import Space
-from stillvault.relay.store.transaction import Transaction
+from stillvault.relay.store.transaction import Mark, Transaction
 from stillvault.relay.store.tree import Tree
 
 T = TypeVar("T")
 BATCH = 256  # use cases in one transaction at most
+
+
+class Meter(Protocol):
+    """What the writer tells the metrics."""
+
+    def committed(self, waits: Iterable[float], seconds: float) -> None:
+        """A commit: how long each of its use cases had waited, and how long it took. From the writer's thread."""
+
+    def happened(self, marks: Iterable[Mark]) -> None:
+        """What became durable. From the loop's thread."""
 
 
 @dataclass(slots=True)
@@ -36,6 +47,8 @@ class _Job(Generic[T]):
     future: asyncio.Future[T]
     essential: bool
     on_durable: Callable[[T], None] | None
+    since: float = field(default_factory=time.monotonic)
+    marks: list[Mark] = field(default_factory=list)
     result: Any = None
     error: BaseException | None = None
 
@@ -43,11 +56,14 @@ class _Job(Generic[T]):
 class Writer:
     """Owns the writing connection. `on_commit` is called on the loop with the topics of what was committed."""
 
-    def __init__(self, connection: Connection, space: Space, on_commit: Callable[[Iterable[str]], None]) -> None:
+    def __init__(
+        self, connection: Connection, space: Space, on_commit: Callable[[Iterable[str]], None], meter: Meter
+    ) -> None:
         self._connection = connection
         self._space = space
         self._tree = Tree(connection)
         self._on_commit = on_commit
+        self._meter = meter
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._failed = False
         self._loop = asyncio.get_running_loop()
@@ -58,6 +74,11 @@ class Writer:
     def failed(self) -> bool:
         """The disk failed: nothing is written any more until the relay is started again."""
         return self._failed
+
+    @property
+    def waiting(self) -> int:
+        """Use cases that the writer has not taken yet."""
+        return self._jobs.qsize()
 
     async def write(
         self, use_case: Callable[[Transaction], T], *, essential: bool = False, on_durable: Callable[[T], None] | None = None
@@ -99,7 +120,9 @@ class Writer:
                     stop = True
                     break
                 batch.append(job)
+            began = time.monotonic()
             topics = self._commit(batch)
+            self._meter.committed([began - job.since for job in batch], time.monotonic() - began)
             self._loop.call_soon_threadsafe(self._resume, batch, topics)
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -147,6 +170,7 @@ class Writer:
                 job.error = error
             else:
                 topics |= transaction.topics
+                job.marks = transaction.marks
             self._connection.execute("RELEASE use_case")
         self._connection.execute("COMMIT")
         return topics
@@ -166,6 +190,8 @@ class Writer:
 
     def _resume(self, batch: list[_Job[Any]], topics: set[str]) -> None:
         for job in batch:
+            if job.error is None:
+                self._meter.happened(job.marks)
             if job.error is None and job.on_durable is not None:
                 job.on_durable(job.result)
         for job in batch:
