@@ -12,7 +12,7 @@ from typing import Any
 
 from stillvault.protocol import errors
 from stillvault.protocol.errors import StillvaultError
-from stillvault.protocol.text import plain
+from stillvault.protocol.text import plain, whole
 from stillvault.sdk.questions import PATH, SCHEME, HandleFacts, StillPending, Waiting
 
 VERSION = 1
@@ -128,4 +128,4 @@ def meaning(code: str) -> dict[str, Any] | None:
 def quote(text: str, limit: int = MAX_QUOTED) -> str:
     """Words of others: on one line, without hidden characters, cut."""
     shown = plain(text)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    return shown if len(shown) <= limit else shown[: whole(shown, limit - 1)] + "…"

@@ -7,6 +7,7 @@ the front and reads what is left. It runs in the session of this server, whose c
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
 import signal
@@ -17,39 +18,54 @@ from typing import NamedTuple
 
 from stillvault.agents.mcp.project import without_references
 from stillvault.protocol.errors import Failed, Usage
-from stillvault.protocol.text import HIDDEN
+from stillvault.protocol.text import escaped, whole
 
-HEAD = 12 * 1024  # bytes of a stream that are kept from its beginning
+HEAD = 12 * 1024  # characters of a stream, hidden ones written out, that are kept from its beginning
 TAIL = 4 * 1024  # and from its end
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 BLOCK = 64 * 1024
 
 
 class Output:
-    """One stream, cut in the middle where it is long."""
+    """One stream, as text whose hidden characters but line ends and tabs are written out: a terminal or a model acts on none of
+    them. Where that is long it is cut in the middle, and never inside of one that is written out."""
 
     def __init__(self) -> None:
-        self._head = bytearray()
-        self._tail = bytearray()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._head = ""
+        self._tail = ""
+        self._full = False  # the head takes no more
         self._left_out = 0
 
     async def read(self, stream: asyncio.StreamReader | None) -> None:
         while stream is not None and (block := await stream.read(BLOCK)):
+            self.add(block)
+        self.add(b"", last=True)
+
+    def add(self, block: bytes, *, last: bool = False) -> None:
+        """What the stream said next."""
+        text = escaped(self._decoder.decode(block, last), keep="\n\t")
+        if not self._full:
             room = HEAD - len(self._head)
-            self._head += block[:room]
-            self._tail += block[room:]
-            self._left_out += max(0, len(self._tail) - TAIL)
-            del self._tail[:-TAIL]
+            self._full = len(text) > room
+            at = whole(text, room) if self._full else len(text)
+            self._head += text[:at]
+            text = text[at:]
+        self._tail += text
+        if len(self._tail) > TAIL:
+            at = len(self._tail) - TAIL
+            if whole(self._tail, at) != at:
+                at = self._tail.index("}", at) + 1
+            self._left_out += at
+            self._tail = self._tail[at:]
 
     @property
     def truncated(self) -> bool:
         return self._left_out > 0
 
     def text(self) -> str:
-        """As text whose hidden characters but line ends and tabs are written out: a terminal or a model acts on none of them."""
-        cut = f"\n[... {self._left_out} bytes left out ...]\n".encode() if self.truncated else b""
-        whole = bytes(self._head + cut + self._tail).decode("utf-8", "replace")
-        return HIDDEN.sub(lambda found: found[0] if found[0] in "\n\t" else f"\\u{{{ord(found[0]):x}}}", whole)
+        """At most HEAD and TAIL characters, and between them how many were left out."""
+        return self._head + (f"\n[... {self._left_out} characters left out ...]\n" if self.truncated else "") + self._tail
 
 
 class Ended(NamedTuple):
