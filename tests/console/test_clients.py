@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -96,12 +97,42 @@ def test_an_approvers_freeze_is_lifted(town: tuple[Console, Tab]) -> None:
     page.get_by_role("button", name="Deny and freeze now").click()
     assert asking.wait(PATIENCE) == 10
     assert read(host) == UNAVAILABLE  # the relay's word alone
-    page = alice.open("/clients/host/db-3")
-    page.get_by_role("button", name="Lift a freeze").click()
+    row = alice.open("/clients").get_by_role("list", name="Clients").get_by_role("listitem").filter(has_text="host/db-3")
+    expect(row).to_contain_text("frozen")
+    row.get_by_role("link").click()
+    # Who froze it is what was signed.
+    expect(page.get_by_text("alice froze it (alice-test-key)")).to_be_visible()
+    expect(page.get_by_text(re.compile("^Signed .* until "))).to_be_visible()
+    alice.axe()
+    page.get_by_role("button", name="Lift the freeze").click()
     expect(page.get_by_text("1 freeze was lifted")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"froze it \("))).to_have_count(0)
+    expect(page.get_by_role("button", name="Lift the freeze")).to_have_count(0)
     # It may ask again. This browser, which froze it, goes on hiding it for as long as it was told to.
     host.spawn("read", "-n", "sv://prod/db")
     expect(alice.open("/").get_by_text("1 card of a client that you froze is not shown")).to_be_visible()
+
+
+def test_what_does_not_verify_is_nobodys_word_and_hides_nothing(town: tuple[Console, Tab]) -> None:
+    """A relay that lists a broken certificate, and a freeze by a decision about another client."""
+    console, alice = town
+    client(console, alice, "db-4", "prod/**")
+    with alice.page.expect_response("**/v1/clients") as answer:
+        alice.open("/clients")
+    listed = {"clients": [{"cert": {"type": "x"}, "oid": "A" * 43}, *answer.value.json()["clients"]]}
+    held = {"holds": [{"subject": "host/db-4", "until": 4_000_000_000, **more} for more in ({}, {"decision": {"type": "x"}})]}
+    alice.context.route("**/v1/clients", lambda route: route.fulfill(json=listed))
+    alice.context.route("**/v1/holds", lambda route: route.fulfill(json=held))
+    page = alice.open("/clients")
+    expect(page.get_by_text("1 row of the relay's list cannot be read")).to_be_visible()
+    row = page.get_by_role("list", name="Clients").get_by_role("listitem").filter(has_text="host/db-4")
+    row.get_by_role("link").click()
+    expect(page.get_by_text("The relay says that it stopped this client")).to_be_visible()
+    expect(page.get_by_text("The relay says that somebody froze this client")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"froze it \("))).to_have_count(0)
+    alice.axe()
+    alice.context.unroute("**/v1/clients")
+    alice.context.unroute("**/v1/holds")
 
 
 def test_an_agent_is_invited_with_its_host_and_refused_without(town: tuple[Console, Tab]) -> None:

@@ -16,6 +16,9 @@ export const rules = {
     words(`${person} is an approver of the policies ${names(policies)}.`, `Take ${person} out of these policies first.`),
   lastAdmin: (person: string) => words(`${person} is the only administrator.`, "Give another person the role first."),
   noRoles: (person: string) => words(`${person} would have no role.`, "Choose at least one; to take a person out altogether, remove them."),
+  rolesMoved: (person: string, roles: readonly string[]) =>
+    words(`Somebody else changed the roles of ${person} meanwhile: they are ${names(roles)} now. Nothing was published.`,
+      "Open the roles again and choose from there."),
   sealedBy: (person: string, path: string, more: number) =>
     words(`${person} sealed ${path}${more ? ` and ${more} more` : ""}, and a seal counts only while its sealer has that role.`,
       "Let another sealer seal them again first (Secrets, Seal again)."),
@@ -23,6 +26,10 @@ export const rules = {
     fresh
       ? words(`There is a policy ${id} already. Nothing was signed.`, "Open that one to change it, or take another name.")
       : words(`Somebody else changed the policy ${id} meanwhile. Nothing was published.`, "Open it again: it stands there as it is now."),
+  policyGone: (id: string) => words(`There is no policy ${id}.`, "Somebody may have removed it: load the page again."),
+  policyUsed: (id: string, paths: readonly string[]) =>
+    words(`Policy ${id} governs ${names(paths.slice(0, 5))}${paths.length > 5 ? ` and ${paths.length - 5} more` : ""}.`,
+      "Let another policy match these first, by the same pattern after it was taken out here or by a longer one, and seal them again."),
   policyId: () => words("The policy's name is not an id.", "Use small letters, digits, dots and dashes, as in prod or db-write."),
   noMatch: () => words("The policy matches nothing.", "Name at least one path or pattern, as in prod/** or prod/db."),
   matchForm: (pattern: string) =>

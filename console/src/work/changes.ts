@@ -1,7 +1,7 @@
 // What changed between two rosters: shown to a sealer since their last seal (section 5.1), and before a roster is signed.
 import { changed } from "../texts/changes";
 import type { Device, Person, Roster } from "../protocol/objects";
-import { order } from "./roster";
+import { order, same } from "./compare";
 
 export function changes(before: Roster, after: Roster): string[] {
   return [...people(before, after), ...policies(before, after)];
@@ -13,20 +13,6 @@ function byId<T extends { id: string }>(items: readonly T[]): Map<string, T> {
 
 function ids(...maps: Map<string, unknown>[]): string[] {
   return [...new Set(maps.flatMap((one) => [...one.keys()]))].sort(order);
-}
-
-/** Whether two parts of a roster are equal: only the order of fields may differ. */
-export function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.entries(value)
-    .filter(([, each]) => each !== undefined)
-    .sort(([a], [b]) => order(a, b))
-    .map(([name, each]) => [name, sorted(each)]);
 }
 
 function people(before: Roster, after: Roster): string[] {

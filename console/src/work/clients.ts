@@ -6,8 +6,10 @@ import { oidOf, peek } from "../protocol/signed";
 import { b64 } from "../protocol/text";
 import type { Trust } from "../protocol/trust";
 import { rules } from "../texts/rules";
+import { order } from "./compare";
+import { freezesOf, type Freeze } from "./freezes";
 import { adminKey, allClients, certsOf, publish } from "./publish";
-import { holdsOn, MAX_HOLD, order, withHolds, withoutHolds, withRevoked, type Hold } from "./roster";
+import { holdsOn, MAX_HOLD, withHolds, withoutHolds, withRevoked, type Hold } from "./roster";
 import { Stopped } from "./stopped";
 
 /** One certificate. `state` is "valid", or the check that refused it; then what it says is nobody's word. */
@@ -17,15 +19,34 @@ export interface Client {
   lastSeen: number;
   state: string;
   heldUntil: number | undefined;
+  freezes: Freeze[];
 }
 
-/** All certificates, the newest of each key, by subject: revoked and expired ones last. */
-export async function clientsOf(account: Account, trust: Trust): Promise<Client[]> {
+export interface Clients {
+  /** The newest certificate of each key, by subject: revoked and expired ones last. */
+  clients: Client[];
+  /** The check that each row failed that cannot even be read. */
+  unreadable: string[];
+}
+
+/** All that the relay lists. A row that cannot be read hides none of the others. */
+export async function clientsOf(account: Account, trust: Trust): Promise<Clients> {
   const now = account.now();
   const found = new Map<string, Client>();
+  const unreadable: string[] = [];
+  const subjectOf = new Map<string, string>();
   for (const row of await allClients(account)) {
-    const cert = peek("client-cert", row.cert);
-    const oid = b64(await oidOf(row.cert));
+    let cert: ClientCert;
+    let oid: string;
+    try {
+      cert = peek("client-cert", row.cert);
+      oid = b64(await oidOf(row.cert));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      unreadable.push(error.code);
+      continue;
+    }
+    subjectOf.set(oid, cert.subject);
     let state = "valid";
     try {
       await trust.verifyCert(row.cert, now);
@@ -39,13 +60,20 @@ export async function clientsOf(account: Account, trust: Trust): Promise<Client[
       lastSeen: row.last_seen ?? 0,
       state,
       heldUntil: heldUntil(trust.roster.holds, cert.subject, now),
+      freezes: [],
     };
     const key = `${cert.key.public} ${state === "valid"}`;
     const known = found.get(key);
     if (!known || known.cert.expires < cert.expires) found.set(key, one);
   }
-  const renewed = new Set([...found.values()].filter((one) => one.state === "valid").map((one) => one.cert.key.public));
-  return [...found.values()]
+  const frozen = await freezesOf(account, trust, subjectOf);
+  for (const one of found.values()) one.freezes = frozen.filter((each) => each.subject === one.cert.subject);
+  return { clients: standing([...found.values()]), unreadable };
+}
+
+function standing(found: readonly Client[]): Client[] {
+  const renewed = new Set(found.filter((one) => one.state === "valid").map((one) => one.cert.key.public));
+  return found
     .filter((one) => one.state === "valid" || one.state === "revoked" || !renewed.has(one.cert.key.public))
     .sort((a, b) => Number(a.state !== "valid") - Number(b.state !== "valid") || order(a.cert.subject, b.cert.subject));
 }

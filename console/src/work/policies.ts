@@ -3,7 +3,8 @@ import type { Policy, Roster } from "../protocol/objects";
 import { tierAtLeast } from "../protocol/trust";
 import { matches } from "../protocol/path";
 import type { Sealed } from "./removal-plan";
-import { governing, isAlive, order, same, type Rule } from "./roster";
+import { order, same } from "./compare";
+import { governing, isAlive, type Rule } from "./roster";
 
 export interface Effect {
   /** Paths that this policy will govern. */

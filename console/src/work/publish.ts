@@ -4,6 +4,7 @@
 import { ApiError } from "../api";
 import type { Account } from "../device/account";
 import { encode } from "../protocol/encoding";
+import { Refused } from "../protocol/error";
 import type { Signer } from "../protocol/keys";
 import type { ClientCert, Key, Roster, Signed } from "../protocol/objects";
 import { checkRoster } from "../protocol/roster";
@@ -108,15 +109,28 @@ export async function allClients(account: Account): Promise<Listed[]> {
   return (await account.api.get<{ clients: Listed[] }>("/v1/clients")).clients;
 }
 
-/** Oids of the certificates of a subject that stand: what the relay lists, and what this browser signed. */
+/** Oids of the certificates of a subject that stand: what the relay lists, and what this browser signed. A row counts when an
+ * administrator signed it: the relay cannot fill a roster with oids of its own making. */
 export async function certsOf(account: Account, subject: string, host = ""): Promise<string[]> {
   const trust = await account.trust();
   const found = new Set<string>();
   for (const [name, oid, , at] of (await account.memory.read<Issued>("issued")) ?? [])
     if (name === subject && (!host || at === host)) found.add(oid);
   for (const one of await allClients(account)) {
+    if (!(await isSigned(trust, one, account.now()))) continue;
     const cert = peek("client-cert", one.cert);
     if (cert.subject === subject && (!host || cert.host === host)) found.add(b64(await oidOf(one.cert)));
   }
   return [...found].filter((oid) => !trust.roster.revoked.includes(oid)).sort();
+}
+
+/** Whether a listed certificate is an administrator's, and good now or one day. */
+async function isSigned(trust: Trust, { cert }: Listed, now: number): Promise<boolean> {
+  try {
+    await trust.verifyCert(cert, now);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return error.code === "future"; // the dates are looked at last
+  }
 }

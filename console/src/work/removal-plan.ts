@@ -1,7 +1,8 @@
 // What a removal would do, before anything is signed (protocol 11 (a)): pure, over verified seals.
 import { removalText } from "../texts/removal";
 import type { Roster, Secret } from "../protocol/objects";
-import { isAlive, personOf, deviceOf, order } from "./roster";
+import { order } from "./compare";
+import { isAlive, personOf, deviceOf } from "./roster";
 import { rules } from "../texts/rules";
 import { Stopped, type Words } from "./stopped";
 

@@ -8,10 +8,11 @@
 import type { Account } from "../device/account";
 import type { Trust } from "../protocol/trust";
 import { removalText } from "../texts/removal";
+import { order } from "./compare";
 import { adminKey, certsOf, publish } from "./publish";
 import { concerns, isRetired, leavingDevices, plan, type Going, type Plan } from "./removal-plan";
 import { Resealing, type Told } from "./resealing";
-import { both, dropped, order, retired, withFloors, withoutPasskey, withRevoked, type Edit, type Floor } from "./roster";
+import { both, dropped, retired, withFloors, withoutPasskey, withRevoked, type Edit, type Floor } from "./roster";
 import { findSeals, type Seal } from "./seals";
 import { Stopped } from "./stopped";
 

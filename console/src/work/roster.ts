@@ -3,7 +3,7 @@
 import { rules } from "../texts/rules";
 import { isId, isPath, select } from "../protocol/path";
 import type { Device, Key, Pair, Person, Policy, Roster } from "../protocol/objects";
-import { same } from "./changes";
+import { order, same } from "./compare";
 import { Stopped, type Words } from "./stopped";
 
 export const DAY = 86400; // seconds
@@ -39,11 +39,6 @@ export function successor(edited: Roster, previous: string, root: string, now: n
     floors: [...edited.floors].sort((a, b) => order(a[0], b[0])),
     revoked: [...new Set(edited.revoked)].sort(order),
   };
-}
-
-/** By code unit: floors and revocations are ASCII, so this is the order of every other side too. */
-export function order(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 export function comparePair(a: Pair, b: Pair): number {
@@ -154,10 +149,12 @@ export function withoutPasskey(person: string, device: string, publicKey: string
   };
 }
 
-/** Sets the roles exactly. Refuses to take the role of approver from someone whom a policy names. */
-export function withRoles(person: string, roles: readonly string[]): Edit {
+/** Sets the roles exactly. Refuses to take the role of approver from someone whom a policy names. `seen`: the roles that stood
+ * where the edit began; another administrator's change of them is not undone unseen. */
+export function withRoles(person: string, roles: readonly string[], seen?: readonly string[]): Edit {
   return (roster) => {
     const before = personOf(roster, person);
+    if (seen && !same(inOrder(seen), inOrder(before.roles))) throw new Stopped("roles", rules.rolesMoved(person, before.roles), "roles");
     const named = roster.policies.filter((policy) => policy.people.includes(person)).map((policy) => policy.id);
     if (!roles.length) throw new Stopped("roles", rules.noRoles(person), "roles");
     if (!roles.includes("approver") && named.length) throw new Stopped("in-policy", rules.inPolicy(person, named), "roles");
@@ -254,6 +251,18 @@ export function withPolicy(rule: Rule, recovery: Recovery | undefined, seen?: { 
   };
 }
 
+/** Takes a policy out. `governed`: paths of secrets that it governs; while there are any it stays. `standing`: the policy as it
+ * was shown; another administrator's change of it is not undone unseen. */
+export function withoutPolicy(standing: Policy, governed: readonly string[]): Edit {
+  return (roster) => {
+    const found = roster.policies.find((one) => one.id === standing.id);
+    if (!found) throw new Stopped("policy", rules.policyGone(standing.id), "id");
+    if (!same(standing, found)) throw new Stopped("policy", rules.policyMoved(standing.id, false), "id");
+    if (governed.length) throw new Stopped("policy-used", rules.policyUsed(standing.id, governed), "id");
+    return { ...roster, policies: roster.policies.filter((one) => one !== found) };
+  };
+}
+
 export function checkPolicy(roster: Roster, policy: Policy): void {
   const stop = (words: Words, field: string): never => {
     throw new Stopped("policy", words, field);
@@ -339,5 +348,3 @@ export function withRevoked(oids: Iterable<string>): Edit {
   const added = [...oids];
   return (roster) => ({ ...roster, revoked: [...roster.revoked, ...added] });
 }
-
-export { changes, same } from "./changes";

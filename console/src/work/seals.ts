@@ -8,7 +8,7 @@ import { unb64 } from "../protocol/text";
 import type { Trust } from "../protocol/trust";
 import { removalText } from "../texts/removal";
 import type { Sealed } from "./removal-plan";
-import { order, same } from "./roster";
+import { order, same } from "./compare";
 import { Stopped } from "./stopped";
 
 const PAGE = 200;

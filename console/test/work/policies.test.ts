@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { effectOf, meet, overlapping, presetOf, withPreset } from "../../src/work/policies";
-import { changes, freshRule, withPolicy } from "../../src/work/roster";
+import { changes } from "../../src/work/changes";
+import { freshRule, withPolicy } from "../../src/work/roster";
 import { expiring, renewable } from "../../src/work/renewing";
 import { seconds, written } from "../../src/views/policies/duration";
 import { checkTerms, hostOf, typedWords, type Terms } from "../../src/work/invites";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Policy } from "../../src/protocol/objects";
+import { changes } from "../../src/work/changes";
 import * as edits from "../../src/work/roster";
 import { Stopped } from "../../src/work/stopped";
 import { device, NOW, person, policy, roster } from "./people";
@@ -53,6 +54,15 @@ describe("people", () => {
     stopped("roles", () => edits.withRoles("bob", [])(both()));
     expect(stopped("unknown-person", () => edits.withRoles("eve", ["auditor"])(both())).remedy).toContain("alice, bob");
     expect(edits.withRoles("bob", ["sealer", "approver"])(both()).people[1]?.roles).toEqual(["approver", "sealer"]);
+  });
+
+  test("roles that another administrator changed meanwhile are not undone", () => {
+    const seen = ["approver"];
+    expect(edits.withRoles("bob", ["approver", "sealer"], seen)(both()).people[1]?.roles).toEqual(["approver", "sealer"]);
+    const changed = edits.withRoles("bob", ["approver", "auditor"])(both());
+    const refused = stopped("roles", () => edits.withRoles("bob", ["approver", "sealer"], seen)(changed));
+    expect(refused.message).toContain("approver, auditor");
+    expect(refused.remedy).not.toBe("");
   });
 
   test("a passkey is added and taken, never the last", () => {
@@ -119,6 +129,14 @@ describe("policies", () => {
     expect(edits.recoveryOf(made, undefined)).toEqual(recovery);
   });
 
+  test("a policy is taken out as it was shown, and never while a secret lies under it", () => {
+    const shown = policy("prod", ["alice", "bob"]);
+    expect(edits.withoutPolicy(shown, [])(both()).policies).toEqual([]);
+    expect(stopped("policy-used", () => edits.withoutPolicy(shown, ["prod/db"])(both())).message).toContain("prod/db");
+    stopped("policy", () => edits.withoutPolicy({ ...shown, threshold: 2 }, [])(both()));
+    stopped("policy", () => edits.withoutPolicy(policy("dev", ["alice"]), [])(both()));
+  });
+
   test("the longest match governs", () => {
     const all = [policy("all", ["a"], { match: ["**"] }), policy("prod", ["a"]), policy("db", ["a"], { match: ["prod/db", "prod/db/**"] })];
     expect(edits.governing(all, "prod/db")?.id).toBe("db");
@@ -142,9 +160,9 @@ describe("holds and revocations", () => {
   test("changes are told a line each", () => {
     const after = edits.withDevice("carol", ["approver"], device("carol-x"))(
       edits.withPolicy({ ...both().policies[0]!, threshold: 2 }, undefined)(edits.retired("bob", "bob-laptop", NOW)(both())));
-    expect(edits.changes(both(), after)).toEqual([
+    expect(changes(both(), after)).toEqual([
       "Device bob-laptop of bob was retired", "New person carol: approver", "New device carol-x of carol (synced)",
       expect.stringMatching(/^Policy prod: 2 of alice, bob for prod\/\*\*, tier synced; a yes lasts 15 min.* for the same process; .*one no ends it$/)]);
-    expect(edits.changes(both(), both())).toEqual([]);
+    expect(changes(both(), both())).toEqual([]);
   });
 });

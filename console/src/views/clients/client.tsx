@@ -21,9 +21,11 @@ import {
   Time,
 } from "../../ui";
 import { hold, lift, revoke, type Client } from "../../work/clients";
+import type { Freeze } from "../../work/freezes";
 import { overlapping } from "../../work/policies";
 import { useClients } from "./list";
 import { LoadFailed } from "../organisation/load-failed";
+import { Names, PolicyLinks } from "../organisation/names";
 
 /** One client: its certificate in words, and holding, lifting, revoking it. */
 export function ClientDetail({ account, subject }: { account: Account; subject: string }) {
@@ -54,6 +56,9 @@ export function ClientDetail({ account, subject }: { account: Account; subject: 
       ) : null}
       {data ? (
         <>
+          {own[0]?.freezes.map((one) => (
+            <Frozen key={`${one.until} ${one.by?.person ?? one.check}`} freeze={one} />
+          ))}
           {own.map((one) => (
             <Certificate key={one.oid} client={one} trust={data.trust} />
           ))}
@@ -84,28 +89,14 @@ function Certificate({ client: { cert, oid, state, lastSeen, heldUntil }, trust 
             <Name text={cert.host} />
           </Fact>
           <Fact label={texts.scopes}>
-            {cert.scopes.map((one, at) => (
-              <>
-                {at ? ", " : ""}
-                <Name text={one} />
-              </>
-            ))}
+            <Names names={cert.scopes} />
           </Fact>
           <Fact label={texts.grade}>
             {gradeText[cert.grade]?.label}
             <p class="small">{gradeText[cert.grade]?.hint}</p>
           </Fact>
           <Fact label={texts.policies}>
-            {policies.length
-              ? policies.map((one, at) => (
-                  <>
-                    {at ? ", " : ""}
-                    <a href={`/policies/${one.id}`}>
-                      <Name text={one.id} />
-                    </a>
-                  </>
-                ))
-              : texts.noPolicies}
+            <PolicyLinks policies={policies} none={texts.noPolicies} />
           </Fact>
           <Fact label={texts.seen}>{lastSeen ? <Time at={lastSeen} /> : "–"}</Fact>
           <Fact label={texts.issued}>
@@ -121,6 +112,14 @@ function Certificate({ client: { cert, oid, state, lastSeen, heldUntil }, trust 
       </Card>
     </>
   );
+}
+
+/** Who froze it is said where it was signed; the rest is the relay's word, and said to be. */
+function Frozen({ freeze: { by, check, until } }: { freeze: Freeze }) {
+  if (by)
+    return <Notice kind="warn" title={texts.frozenBy(by.person, by.device)} text={texts.frozenTimes(by.since, until)} />;
+  if (check === "relay") return <Notice kind="warn" title={texts.frozenByRelay} text={texts.frozenByRelayText(until)} />;
+  return <Notice kind="warn" title={texts.frozenUnverified} text={texts.frozenUnverifiedText(until)} code={check} />;
 }
 
 /** Each says in words what it signs, above its button. */
@@ -141,7 +140,6 @@ function Actions({ account, client, onDone }: { account: Account; client: Client
     }
   };
   const problem = (at: string) => (error?.at === at ? <Problem title={texts.failed} error={error.reason} /> : null);
-  const person = subject.startsWith("person/");
   const unhold = act("lift", async () => texts.lifted(await lift(account, subject)));
   return (
     <>
@@ -177,7 +175,7 @@ function Actions({ account, client, onDone }: { account: Account; client: Client
           </div>
         </Section>
       )}
-      {!client.heldUntil && !person ? (
+      {!client.heldUntil && client.freezes.length ? (
         <Section title={texts.liftFreeze}>
           <p>{texts.liftFreezeText}</p>
           {problem("lift")}

@@ -1,30 +1,21 @@
-import { useEffect } from "preact/hooks";
-import { subscribe } from "../../app/session";
 import type { Account } from "../../device/account";
 import { clientsText as texts, clientText, stateText } from "../../texts/clients";
 import { signing } from "../../texts/organisation";
-import { Badge, ButtonLink, Empty, List, More, Name, Page, Row, Section, Skeleton, Time } from "../../ui";
+import { Badge, ButtonLink, Empty, List, More, Name, Notice, Page, Row, Section, Skeleton, Time } from "../../ui";
 import { clientsOf, holdsInForce, type Client } from "../../work/clients";
 import { isAdmin } from "../../work/publish";
-import { useLoad } from "../loading";
 import { OpenInvites } from "../organisation/open-invites";
 import { LoadFailed } from "../organisation/load-failed";
+import { Names } from "../organisation/names";
+import { useRenewed } from "../organisation/renewed";
 
 export function useClients(account: Account) {
-  const found = useLoad(async () => {
+  const load = async () => {
     const trust = await account.trust();
-    return { trust, clients: await clientsOf(account, trust), admin: isAdmin(account, trust) };
-  }, [account]);
-  useEffect(
-    () =>
-      subscribe((event) => {
-        if (event.kind !== "roster" && event.kind !== "enrol") return;
-        account.forget();
-        found.again();
-      }),
-    [account, found.again],
-  );
-  return found;
+    return { trust, ...(await clientsOf(account, trust)), admin: isAdmin(account, trust) };
+  };
+  return useRenewed(account, load, ({ kind, state }) =>
+    kind === "roster" || kind === "enrol" || (kind === "state" && ["frozen", "lifted"].includes(state ?? "")));
 }
 
 export function ClientList({ account }: { account: Account }) {
@@ -66,6 +57,10 @@ export function ClientList({ account }: { account: Account }) {
               {texts.noneText}
             </Empty>
           )}
+          {data.unreadable.length ? (
+            <Notice kind="warn" title={texts.unreadable(data.unreadable.length)} text={texts.unreadableText}
+              code={[...new Set(data.unreadable)].join(", ")} />
+          ) : null}
           {holds.length ? (
             <Section title={texts.holds}>
               <List label={texts.holds}>
@@ -104,20 +99,14 @@ export function ClientList({ account }: { account: Account }) {
   );
 }
 
-function ClientRow({ client: { cert, state, lastSeen, heldUntil } }: { client: Client }) {
+function ClientRow({ client: { cert, state, lastSeen, heldUntil, freezes } }: { client: Client }) {
   return (
     <Row
       href={`/clients/${cert.subject}`}
       title={<Name text={cert.subject} />}
       detail={
         <>
-          {texts.on(cert.host)} ·{" "}
-          {cert.scopes.map((one, at) => (
-            <>
-              {at ? ", " : ""}
-              <Name text={one} />
-            </>
-          ))}
+          {texts.on(cert.host)} · <Names names={cert.scopes} />
         </>
       }
       meta={
@@ -137,6 +126,7 @@ function ClientRow({ client: { cert, state, lastSeen, heldUntil } }: { client: C
             <Badge tone="danger">{stateText[state] ?? state}</Badge>
           )}
           {heldUntil ? <Badge tone="warn">{texts.held}</Badge> : null}
+          {freezes.length ? <Badge tone="warn">{texts.frozen}</Badge> : null}
         </span>
       }
     />

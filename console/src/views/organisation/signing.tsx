@@ -5,8 +5,9 @@ import type { Signed } from "../../protocol/objects";
 import type { Trust } from "../../protocol/trust";
 import { signing as texts } from "../../texts/organisation";
 import { Button, Card, Notice, Problem } from "../../ui";
+import { changes } from "../../work/changes";
 import { isAdmin, publish } from "../../work/publish";
-import { changes, type Edit } from "../../work/roster";
+import type { Edit } from "../../work/roster";
 
 interface Props {
   account: Account;

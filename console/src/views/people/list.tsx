@@ -1,5 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
-import { subscribe } from "../../app/session";
+import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import type { Person } from "../../protocol/objects";
 import type { Trust } from "../../protocol/trust";
@@ -31,24 +30,16 @@ import type { Removal } from "../../work/removal";
 import { expiring, renew, renewable, standingCerts, type Expiry } from "../../work/renewing";
 import { isAlive } from "../../work/roster";
 import type { ClientCert } from "../../protocol/objects";
-import { useLoad } from "../loading";
 import { OpenInvites } from "../organisation/open-invites";
 import { LoadFailed } from "../organisation/load-failed";
+import { useRenewed } from "../organisation/renewed";
 
 export function PeopleList({ account }: { account: Account }) {
-  const found = useLoad(async () => {
+  const load = async () => {
     const trust = await account.trust();
     return { trust, certs: await standingCerts(account, trust), removal: await unfinished(account) };
-  }, [account]);
-  useEffect(
-    () =>
-      subscribe((event) => {
-        if (event.kind !== "roster") return;
-        account.forget();
-        found.again();
-      }),
-    [account, found.again],
-  );
+  };
+  const found = useRenewed(account, load, (event) => event.kind === "roster");
   const data = found.data;
   const admin = data ? isAdmin(account, data.trust) : false;
   const invite = admin ? (

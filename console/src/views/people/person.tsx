@@ -1,5 +1,3 @@
-import { useEffect } from "preact/hooks";
-import { subscribe } from "../../app/session";
 import type { Account } from "../../device/account";
 import type { Device, Key, Person } from "../../protocol/objects";
 import type { Trust } from "../../protocol/trust";
@@ -7,20 +5,12 @@ import { peopleText, personText as texts, tierText } from "../../texts/people";
 import { Badge, ButtonLink, Card, Digest, Empty, Fact, Facts, Name, Page, Section, Skeleton, Time } from "../../ui";
 import { isAdmin, ownKey } from "../../work/publish";
 import { isAlive } from "../../work/roster";
-import { useLoad } from "../loading";
 import { LoadFailed } from "../organisation/load-failed";
+import { PolicyLinks } from "../organisation/names";
+import { useRenewed } from "../organisation/renewed";
 
 export function PersonDetail({ account, person }: { account: Account; person: string }) {
-  const found = useLoad(() => account.trust(), [account, person]);
-  useEffect(
-    () =>
-      subscribe((event) => {
-        if (event.kind !== "roster") return;
-        account.forget();
-        found.again();
-      }),
-    [account, found.again],
-  );
+  const found = useRenewed(account, () => account.trust(), (event) => event.kind === "roster", [person]);
   const trust = found.data;
   const one = trust?.person(person);
   const back = <ButtonLink href="/people">{texts.back}</ButtonLink>;
@@ -59,16 +49,7 @@ function Standing({ account, trust, person }: { account: Account; trust: Trust; 
             {person.roles.includes("admin") && !signs ? <p class="small">{texts.noAdmin(person.id)}</p> : null}
           </Fact>
           <Fact label={texts.policies}>
-            {policies.length
-              ? policies.map((one, n) => (
-                  <>
-                    {n ? ", " : ""}
-                    <a href={`/policies/${one.id}`}>
-                      <Name text={one.id} />
-                    </a>
-                  </>
-                ))
-              : texts.noPolicies}
+            <PolicyLinks policies={policies} none={texts.noPolicies} />
           </Fact>
         </Facts>
         {admin ? (

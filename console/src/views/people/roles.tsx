@@ -38,7 +38,7 @@ export function Roles({ account, person }: { account: Account; person: string })
               key={roles.join()}
               account={account}
               trust={trust}
-              edit={withRoles(person, roles)}
+              edit={withRoles(person, roles, before)}
               check={check}
               onDone={() => {
                 announce(peopleText.roles(roles));
