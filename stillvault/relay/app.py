@@ -24,7 +24,7 @@ from litestar.response import Stream
 
 from stillvault.crypto import public
 from stillvault.protocol.errors import Refused, StillvaultError
-from stillvault.relay import agefile, log, openapi, static, tls
+from stillvault.relay import agefile, log, openapi, static, tls, upgrade
 from stillvault.relay.context import Call, Relay
 from stillvault.relay.directory import lock, prepare_directory
 from stillvault.relay.edge import App, Edge
@@ -95,10 +95,9 @@ async def start(settings: Settings, port: int) -> Running:
     receivers = forwarder.receivers(settings, origin)
     sender = Sender(settings.notify, origin, Vapid(load_or_make_key(directory / "vapid.key"), origin))
     path = database_path(directory)
-    writing = open_writer(path)
-    before, after = schema.migrate(writing)
+    writing, before, after, written = upgrade.open_current(settings, int(time.time()))
     if before != after:
-        journal.info("migrated", before=before, after=after)
+        journal.info("migrated", before=before, after=after, backup=str(written or ""))
     store_facts(writing, settings, origin)
     reading = open_reader(path)
     organisation = _organisation(path, reading)
@@ -128,10 +127,11 @@ async def start(settings: Settings, port: int) -> Running:
     served = await metrics_port.serve(asked, metrics.page) if asked else None
     if settings.metrics_address and asked is None:
         journal.warning("metrics are not served: another program has the port", address=settings.metrics)
-    tasks = asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run())
     backups = Backups(relay)
-    started = served, forwarder.start(relay, receivers), backups, asyncio.create_task(backups.run())
-    return Running(relay, chain, key, held, *tasks, *started)
+    return Running(
+        relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()), served,
+        forwarder.start(relay, receivers), backups, asyncio.create_task(backups.run()),
+    )  # fmt: skip
 
 
 def _organisation(path: Path, reading: Connection) -> Organisation:

@@ -74,8 +74,9 @@ def backup(
         BadSetting: no database, no room, a target that cannot be written, a damaged database, `stop`.
     """
     directory = settings.directory
-    if not database_path(directory).exists():
-        raise BadSetting(str(directory), "data", "there is no database", "Name the data directory of a relay.")
+    for needed in (database_path(directory), directory / "log.key"):
+        if not needed.exists():
+            raise BadSetting(str(directory), "data", f"there is no {needed.name}", "Name the data directory of a relay.")
     to = agefile.recipients(recipients)
     require_room(settings)
     part = target.with_name(target.name + ".part")

@@ -1,4 +1,4 @@
-"""`stillvault-relay backup`, `restore` and `doctor`: keeping a relay's data, and looking at it."""
+"""`stillvault-relay backup`, `restore`, `upgrade` and `doctor`: keeping a relay's data, and looking at it."""
 
 from __future__ import annotations
 
@@ -89,6 +89,25 @@ def restore(data: str | None, identity: Path | None, file: Path) -> None:
 
     said = unpack(settings_of(data=data), file, identity)
     emit(f"restored from {file}", file=str(file), created=said.created, rows=said.rows)
+
+
+@click.command()
+@data_option
+@format_option
+@click.option("--check", is_flag=True, help="Try it on a copy; change nothing. The relay may run.")
+@guarded
+def upgrade(data: str | None, check: bool) -> None:
+    """Bring the database to this program's schema, after a backup of it. `serve` does the same when it starts."""
+    from stillvault.relay import upgrade as upgrading
+
+    settings, written = settings_of(data=data), None
+    if check:
+        before, after = upgrading.check(settings)
+        said = f"schema {before} can become {after}: tried on a copy" if before != after else f"schema {before} is this program's"
+    else:
+        before, after, written = upgrading.upgrade(settings, int(time.time()))
+        said = f"schema {before} became {after}; before it: {written}" if written else f"schema {after} is this program's"
+    emit(said, before=before, after=after, changed=written is not None, backup=str(written or ""))
 
 
 @click.command()

@@ -7,12 +7,14 @@ named, and the relay does not start (B12).
 
 from __future__ import annotations
 
+from contextlib import closing
 from importlib import resources
+from pathlib import Path
 
 import apsw
 
 from stillvault.relay.settings import BadSetting
-from stillvault.relay.store.connection import Connection
+from stillvault.relay.store.connection import BUSY_MS, Connection
 
 APPLICATION_ID = 0x53565231  # "SVR1"
 
@@ -25,6 +27,34 @@ def migrations() -> list[str]:
     ]
 
 
+def look(path: Path) -> tuple[int, int]:
+    """The version of a database and that of this program. Reads alone: neither the file nor its log changes. 0 for no file.
+
+    Raises:
+        BadSetting: the file is newer than this program, is no database, or not a relay's.
+    """
+    newest = len(migrations())
+    if not path.exists():
+        return 0, newest
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        with closing(connection):
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.set_busy_timeout(BUSY_MS)
+            before = version_of(connection)
+            tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+    except apsw.Error as error:
+        raise BadSetting(
+            str(path), "database", "it is not a readable database", "Restore a backup: stillvault-relay restore."
+        ) from error
+    if before > newest:
+        rule = f"version {before} is newer than {newest}, which this program knows"
+        raise BadSetting(str(path), "schema", rule, "Run the newer program.")
+    if before == 0 and tables:
+        raise BadSetting(str(path), "schema", "this is no database of a relay", "Name another data directory.")
+    return before, newest
+
+
 def version_of(connection: Connection) -> int:
     number: int = connection.execute("PRAGMA user_version").get
     return number
@@ -34,30 +64,16 @@ def migrate(connection: Connection) -> tuple[int, int]:
     """Brings the schema up to date, each migration in one transaction. Returns the version before and after.
 
     Raises:
-        BadSetting: the file is newer than this program, is no database of a relay, or its schema was changed.
+        BadSetting: as `look`; or its schema was changed.
     """
-    texts = migrations()
-    where = connection.db_filename("main")
-    try:
-        before = version_of(connection)
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-    except apsw.Error as error:
-        raise BadSetting(
-            where, "database", "it is not a readable database", "Restore a backup: stillvault-relay restore."
-        ) from error
-    if before > len(texts):
-        raise BadSetting(
-            where, "schema", f"version {before} is newer than {len(texts)}, which this program knows", "Run the newer program."
-        )
-    if before == 0 and tables:
-        raise BadSetting(where, "schema", "this is no database of a relay", "Name another data directory.")
-    for number, text in enumerate(texts[before:], before + 1):
+    before, newest = look(Path(connection.db_filename("main")))
+    for number, text in enumerate(migrations()[before:], before + 1):
         with connection:
             connection.execute(text)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={number}")
     check(connection)
-    return before, len(texts)
+    return before, newest
 
 
 def check(connection: Connection) -> None:

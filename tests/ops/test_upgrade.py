@@ -1,0 +1,159 @@
+"""Upgrades: from every schema there was, with a backup before, killed at every statement; a newer file is kept. R18, B14."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import subprocess
+import sys
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+
+import apsw
+import pytest
+
+from stillvault.relay import backup, rowcheck
+from stillvault.relay.store import copying, schema
+from stillvault.relay.store.connection import open_writer
+from tests.ops.dying import dump
+from tests.ops.golden.make import ORIGIN, golden
+from tests.reference.world import NOW
+from tests.relay.process import PATIENCE, RelayProcess
+
+NEWEST = len(schema.migrations())
+OLDER = range(1, NEWEST)
+
+
+def relay_on(directory: Path, number: int) -> RelayProcess:
+    """A data directory with the golden database of a schema."""
+    data = directory / "data"
+    data.mkdir(mode=0o700)
+    file = data / "stillvault.db"
+    file.touch(mode=0o600)
+    file.write_bytes(gzip.decompress(golden(number).read_bytes()))
+    (data / "log.key").touch(mode=0o600)
+    (data / "log.key").write_bytes(bytes(32))
+    return RelayProcess(data, public_url=ORIGIN)
+
+
+def upgraded(relay: RelayProcess, *arguments: str) -> dict[str, object]:
+    done = relay.command("--format", "json", "upgrade", "--data", str(relay.data), *arguments)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, object] = json.loads(done.stdout)
+    return told
+
+
+def test_every_migration_has_its_golden() -> None:
+    """A migration without one fails here: python -m tests.ops.golden.make"""
+    folder = resources.files("stillvault.relay.store") / "migrations"
+    numbers = sorted(int(file.name.removesuffix(".sql")) for file in folder.iterdir() if file.name.endswith(".sql"))
+    assert numbers == list(range(1, NEWEST + 1))
+    assert [number for number in numbers if not golden(number).exists()] == []
+
+
+@pytest.mark.parametrize("number", range(1, NEWEST + 1))
+def test_a_golden_database_becomes_the_present_one(directory: Path, number: int) -> None:
+    """No row is lost, and every signed one verifies at the time that the golden was made for."""
+    path = directory / "stillvault.db"
+    path.write_bytes(gzip.decompress(golden(number).read_bytes()))
+    before = dump(path)
+    with closing(open_writer(path)) as connection:
+        empty = [key for key, rows in before.items() if not rows and not key.startswith("sqlite_")]
+        assert empty == [], "a golden has rows in every table"
+        assert schema.migrate(connection) == (number, NEWEST)
+        assert copying.whole(connection)
+        assert list(rowcheck.damaged(connection, NOW)) == []
+    assert dump(path, before) == before
+
+
+@pytest.mark.parametrize("number", OLDER)
+def test_a_relay_upgrades_when_it_starts_after_a_backup(directory: Path, number: int) -> None:
+    relay = relay_on(directory, number)
+    before = dump(relay.data / "stillvault.db")
+    process = subprocess.Popen(
+        [sys.executable, "-m", relay.module, "serve", "--data", str(relay.data), "--listen", "127.0.0.1:0"],
+        env=relay.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["event"] == "ready"
+    process.terminate()
+    said = process.communicate(timeout=PATIENCE)[1].decode()
+    assert process.returncode == 0
+    (told,) = [json.loads(line) for line in said.splitlines() if '"migrated"' in line]
+    assert (told["before"], told["after"]) == (number, NEWEST)
+    # The backup is the database as it was, but for bearers; the program of that time would restore it.
+    (file,) = (relay.data / "backups").iterdir()
+    assert told["backup"] == str(file)
+    assert file.name.startswith(f"before-upgrade-{number}-")
+    folder = directory / "unpacked"
+    folder.mkdir()
+    assert backup.unpack(file, None, folder).schema == number
+    kept = {key: [] if key.startswith(("sessions ", "setup_tokens ")) else rows for key, rows in before.items()}
+    assert dump(folder / "stillvault.db") == kept
+
+
+def test_an_upgrade_by_hand_tried_first(directory: Path) -> None:
+    relay = relay_on(directory, 1)
+    file = relay.data / "stillvault.db"
+    before = file.read_bytes()
+    assert upgraded(relay, "--check") == {"v": 1, "before": 1, "after": NEWEST, "changed": False, "backup": ""}
+    assert file.read_bytes() == before
+    assert {one.name for one in relay.data.iterdir()} <= {"log.key", "stillvault.db", "stillvault.db-shm", "stillvault.db-wal"}
+    told = upgraded(relay)
+    assert (told["before"], told["after"], told["changed"]) == (1, NEWEST, True)
+    assert Path(str(told["backup"])).is_file()
+    assert upgraded(relay)["changed"] is False
+    assert len(list((relay.data / "backups").iterdir())) == 1
+
+
+@pytest.mark.parametrize("verb", [["serve", "--listen", "127.0.0.1:0"], ["upgrade"]])
+def test_without_a_backup_there_is_no_upgrade(directory: Path, verb: list[str]) -> None:
+    relay = relay_on(directory, 1)
+    file = relay.data / "stillvault.db"
+    before = file.read_bytes()
+    relay.settings["backup.directory"] = str(directory / "no" / "where")
+    done = relay.command(verb[0], "--data", str(relay.data), *verb[1:])
+    assert done.returncode == 78
+    assert b"Traceback" not in done.stderr
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", OLDER)
+def test_a_migration_killed_at_any_statement_leaves_the_database_as_it_was_or_goes_on(directory: Path, number: int) -> None:
+    program = [sys.executable, "-m", "tests.ops.dying", str(golden(number)), str(directory)]
+    done = subprocess.run(program, capture_output=True, timeout=10 * PATIENCE, check=True, cwd=Path(__file__).parents[2])
+    told = json.loads(done.stdout)
+    assert told["wrong"] == []
+    assert told["statements"] >= 4 * (NEWEST - number)
+    assert sorted(told["versions"]) == told["versions"]
+    assert set(told["versions"]) >= set(range(number, NEWEST))
+
+
+def files(data: Path) -> dict[str, str]:
+    found = [data / "stillvault.db", data / "stillvault.db-wal"]
+    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in found if one.exists()}
+
+
+@pytest.mark.parametrize("verb", ["serve", "upgrade", "upgrade --check"])
+def test_a_newer_database_is_left_byte_for_byte_also_its_log(directory: Path, verb: str) -> None:
+    """The newer program was killed: what it wrote last stands in the write-ahead log alone, and stays there."""
+    relay = relay_on(directory, NEWEST)
+    newer = directory / "newer"
+    newer.mkdir()
+    path = newer / "stillvault.db"
+    path.write_bytes((relay.data / "stillvault.db").read_bytes())
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE to_come (a)")
+    connection.execute(f"PRAGMA user_version={NEWEST + 1}")
+    for name in ("stillvault.db", "stillvault.db-wal"):
+        (relay.data / name).write_bytes((newer / name).read_bytes())
+        (relay.data / name).chmod(0o600)
+    connection.close()
+    before = files(relay.data)
+    assert len(before) == 2
+    done = relay.command(*verb.split()[:1], "--data", str(relay.data), *verb.split()[1:])
+    assert done.returncode == 78
+    assert f"version {NEWEST + 1} is newer than {NEWEST}".encode() in done.stderr
+    assert files(relay.data) == before
