@@ -21,6 +21,8 @@ from stillvault.relay import keeping
 from stillvault.relay.commandline import data_option, emit, format_option, guarded, settings_of
 from stillvault.relay.settings import GROUPS, BadSetting, Settings, shown
 
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where one listens, and where that is asked
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @format_option
@@ -111,18 +113,18 @@ def fingerprint(data: str | None, tls_cert: str | None) -> None:
 
 
 @main.command()
-@click.option("--url", required=True, metavar="URL", help="The relay's URL.")
+@click.option("--url", metavar="URL", help="The relay's URL. Default: where its settings say that it listens, on this machine.")
+@data_option
 @format_option
-def health(url: str) -> None:
+@guarded
+def health(url: str | None, data: str | None) -> None:
     """Exit 0 when the relay is ready. Sends nothing secret and believes nothing, so it does not verify the certificate."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise click.UsageError("--url is https://host[:port]")
+    host, port, headers = _to_ask(url, data)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=5, context=context)
-        connection.request("GET", "/readyz")
+        connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
+        connection.request("GET", "/readyz", headers=headers)
         ready = connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         ready = False
@@ -130,6 +132,17 @@ def health(url: str) -> None:
         click.echo("stillvault-relay: not ready. Look at the relay's log on stderr.", err=True)
         sys.exit(EXIT_UNAVAILABLE)
     emit("ready", ready=True)
+
+
+def _to_ask(url: str | None, data: str | None) -> tuple[str, int, dict[str, str]]:
+    """Whom `health` asks. The relay of this machine answers to `localhost`, whatever its public name is."""
+    if url is None:
+        host, port = settings_of(data=data).address
+        return ANYWHERE.get(host, host), port, {"Host": f"localhost:{port}"}
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise click.UsageError("--url is https://host[:port]")
+    return parts.hostname, parts.port or 443, {}
 
 
 for _verb in (keeping.backup, keeping.restore, keeping.upgrade, keeping.doctor):

@@ -182,6 +182,11 @@ def test_places_that_are_refused(directory: Path) -> None:  # R26
 
 def test_health_and_fingerprint(relay: RelayProcess) -> None:
     assert relay.command("health", "--url", relay.url).returncode == 0
+    kept = relay.settings
+    for listen in (f"127.0.0.1:{relay.port}", f"0.0.0.0:{relay.port}"):  # as in a container: its settings say where
+        relay.settings = {**kept, "data": str(relay.data), "listen": listen}
+        assert relay.command("health").returncode == 0
+    relay.settings = kept
     text = relay.command("fingerprint", "--data", str(relay.data)).stdout.decode().strip()
     pem = relay.call("GET", "/ca.pem").body
     import base64
