@@ -7,7 +7,7 @@ DIR ?= tests/vectors
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build console wheel test check fmt vectors demo run bench load fuzz e2e screenshots attack faults clean
+.PHONY: help setup build console wheel image test check fmt vectors demo run bench load fuzz e2e screenshots attack faults clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ console: setup ## the web console alone, into stillvault/console
 
 wheel: setup ## what is released, into dist/: the package, the extension without `vectors`, the front
 	$(VENV)/python -m pip wheel -q --no-deps --no-build-isolation -w dist . && ls dist/*.whl
+
+image: $(if $(WHEELHOUSE),,wheel) ## the container image of the relay, by podman, buildah or docker: docs/operations/container.md
+	appliance/image
 
 test: ## everything: set up, build, check, vectors, the tests of Rust and of Python; prints its time
 	tools/test
