@@ -163,8 +163,8 @@ class Console:
 
     @staticmethod
     def words(page: Page) -> str:
-        """The five words on the joiner's screen."""
-        listed = page.locator(".words li")
+        """The five words on the joiner's screen that whoever invited types."""
+        listed = page.locator(".words").first.locator("li")
         expect(listed).to_have_count(5)
         return " ".join(listed.all_inner_texts()).strip()
 

@@ -72,6 +72,46 @@ def test_what_an_invitation_does_not_name_is_refused(console: Console) -> None:
     assert invites(console)["bob"]["state"] == "open"
 
 
+def test_a_page_that_is_loaded_again_goes_on_with_the_same_words(console: Console) -> None:
+    alice = console.create()
+    url = alice.ok("person", "invite", "bob", "--role", "approver").text.strip()
+    tab = console.tab(phone=True)
+    page = tab.open(url)
+    page.get_by_role("button", name="Make the passkey and join").click()
+    words = console.words(page)
+    page.reload()  # without the link, which was taken out of the address bar
+    expect(page.get_by_role("heading", name="You began to join here")).to_be_visible()
+    tab.axe()
+    page.get_by_role("button", name="Go on with your passkey").click()
+    assert console.words(page) == words
+    alice.ok("confirm", "bob", "--words", words)
+    expect(page.get_by_text("You are in Example")).to_be_visible()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    assert len(tab.credentials()) == 1
+    # It is over: there is nothing to go on with.
+    tab.open("/join/person")
+    expect(page.get_by_text("This page needs the whole invitation link")).to_be_visible()
+
+
+def test_an_interrupted_joining_is_found_by_its_link_and_given_up(console: Console) -> None:
+    alice = console.create()
+    url = alice.ok("person", "invite", "bob", "--role", "approver").text.strip()
+    tab = console.tab()
+    page = tab.open(url)
+    page.get_by_role("button", name="Make the passkey and join").click()
+    console.words(page)
+    tab.open("/signin")
+    assert invites(console)["bob"]["state"] == "joined"
+    tab.open(url)  # the same link, opened again
+    expect(page.get_by_role("heading", name="You began to join here")).to_be_visible()
+    page.get_by_role("button", name="Give it up").click()
+    expect(page.get_by_text("Given up.")).to_be_visible()
+    tab.open("/signin")
+    tab.open(url)
+    expect(page.get_by_text("This invitation is used, cancelled or over")).to_be_visible()
+
+
 def test_a_machine_is_told_which_command_to_run(console: Console) -> None:
     alice = console.create()
     url = alice.ok("client", "invite", "host/db-1", "--scope", "prod/**").text.strip()

@@ -84,6 +84,17 @@ export async function forgetIdentity(credential: string): Promise<void> {
   await record<Identity[]>(IDENTITIES, (old = []) => old.filter((one) => one.credential !== credential));
 }
 
+const JOINING = "joining";
+
+/** A joining that was begun here and may be interrupted. */
+export async function joiningBegun<T>(): Promise<T | undefined> {
+  return record<T>(JOINING);
+}
+
+export async function keepJoining<T>(begun: T | undefined): Promise<void> {
+  await record<T>(JOINING, () => begun);
+}
+
 /** A key wrapped under a passkey's PRF output (protocol 11), as the relay keeps it too. */
 export interface Wrapped {
   credential: string;

@@ -14,6 +14,8 @@ import type { Bytes } from "./text";
 
 const NONCE = 32; // bytes
 const WORDS = 5;
+/** For the machine that hands a key over: whoever made the link knows the nonce, and must not find other keys with these words. */
+export const HAND_OVER_WORDS = 12;
 const BITS = 11; // of a BIP-39 word
 
 /** What the fragment of a join URL carries. */
@@ -30,17 +32,17 @@ export async function inviteTerms(pin: Bytes, nonce: Bytes): Promise<{ invite: B
   return { invite, bearer: b64(await hkdf(nonce, pin, domain("enrol", "bearer"))) };
 }
 
-/** The indices of the five words: the first 55 bits of the hash. */
-export async function enrolWordIndices(oid: Uint8Array, nonce: Uint8Array): Promise<number[]> {
+/** The indices of the five words: the first 55 bits of the hash. Of twelve: its first 132 bits, so the first five are the same. */
+export async function enrolWordIndices(oid: Uint8Array, nonce: Uint8Array, count = WORDS): Promise<number[]> {
   checkNonce(nonce);
   const digest = await sha256(domain("enrol", "words", b64(oid), b64(nonce)));
-  const bits = digest.subarray(0, 8).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n) >> BigInt(64 - WORDS * BITS);
-  return Array.from({ length: WORDS }, (_, at) => Number((bits >> BigInt(BITS * (WORDS - 1 - at))) & 0x7ffn));
+  const bits = digest.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n) >> BigInt(8 * digest.length - count * BITS);
+  return Array.from({ length: count }, (_, at) => Number((bits >> BigInt(BITS * (count - 1 - at))) & 0x7ffn));
 }
 
-/** The five words as people read them. */
-export async function enrolWords(oid: Uint8Array, nonce: Uint8Array): Promise<string[]> {
-  return (await enrolWordIndices(oid, nonce)).map((index) => wordlist[index]!);
+/** The words as people read them. */
+export async function enrolWords(oid: Uint8Array, nonce: Uint8Array, count = WORDS): Promise<string[]> {
+  return (await enrolWordIndices(oid, nonce, count)).map((index) => wordlist[index]!);
 }
 
 /** The HPKE info of the challenge that an admin seals to a joiner's KEM key. */

@@ -12,8 +12,9 @@ export const invitingText = {
   elsewhere: (who: string) => words(`The invite for ${who} was not made in this browser, which alone knows what the words must be.`,
     "Confirm it where it was made, or make a new one here."),
   subject: () => words("The relay gave another name to this invite.", "Cancel it and make a new one. Nothing was signed."),
-  wordCount: (count: number) => words(`These are ${count} words.`, "The joiner's screen shows five."),
-  wrongWords: () => words("The five words are not those of the keys that arrived here. Nothing was signed.",
+  wordCount: (count: number, wanted: number) =>
+    words(`These are ${count} words.`, wanted === 5 ? "Type the first five of the joiner's screen." : `Type all ${wanted} of the new machine's screen.`),
+  wrongWords: () => words("The words are not those of the keys that arrived here. Nothing was signed.",
     "Read them again from the joiner's own screen. If they still differ, somebody swapped the keys: cancel, and make a new invite."),
   noKem: () => words("The joiner sent no key to seal to.", "Let them open the link as it stands."),
   proof: () => words("The joiner could not open what was sealed to its key. Nothing was signed.", "Make a new invite."),
@@ -23,6 +24,6 @@ export const invitingText = {
   linkOrg: () => words("This link belongs to another organisation or relay.", "Paste the link that opens this address."),
   linkOther: () => words("This link is not for a passkey of this very device.", "The administrator makes one on the page of this device."),
   notHandedOver: (who: string) => words(`The machine of ${who} that has the key has not handed it over yet. Nothing was signed.`,
-    "There, on the page of the device, “Hand the key over” takes this same link and the same words."),
+    "There, on the page of the device, “Hand the key over” takes this same link and all twelve words."),
   noKey: () => words("This browser does not hold the key of this device.", "Do it on the machine that joined with it."),
 } as const;

@@ -46,7 +46,7 @@ export const invitePanel = {
   willSignPasskey: (device: string) => `Then your passkey signs the roster: one more passkey of ${device}.`,
   handOver: "The key is in this browser: your passkey is asked twice, first to hand the key over, then for the roster.",
   handOverElsewhere: (who: string) =>
-    `The key is on the other machine of ${who}: there, on the page of the device, “Hand the key over” takes this same link and the same words. Do that first, then confirm here.`,
+    `The key is on the other machine of ${who}: there, on the page of the device, “Hand the key over” takes this same link and all twelve words. Do that first, then confirm here.`,
   handedOver: "The key is handed over: confirm now.",
   confirm: "Confirm",
   failed: "Not confirmed",

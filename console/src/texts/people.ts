@@ -119,13 +119,15 @@ export const inviteText = {
 
 export const handOverText = {
   title: "Hand the key over",
-  lead: "The new phone shows five words. Paste the link that it opened, and type its words: then this browser seals the key of this device to that phone alone.",
+  lead: "The new phone shows twelve words. Paste the link that it opened, and type them all: then this browser seals the key of this device to that phone alone.",
   link: "Link that the new phone opened",
-  words: "Five words from its screen",
+  words: "Twelve words from its screen",
+  wordsHint: (count: number, wanted: number) => `${count} of ${wanted}`,
+  why: "Twelve and not five: whoever made the link could otherwise look for another key with the same words.",
   go: "Hand the key over",
   failed: "Nothing was handed over",
   done: "The key is handed over",
-  doneText: "The administrator who made the link now confirms with the same words. Then the new passkey is in.",
+  doneText: "The administrator who made the link now confirms with the first five. Then the new passkey is in.",
   signs: "Your passkey is asked once: it unlocks the key, and seals it to the new phone.",
 } as const;
 

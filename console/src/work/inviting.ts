@@ -3,7 +3,7 @@
 // anything is signed; a second passkey proves itself by opening the key that was handed over.
 import type { Account } from "../device/account";
 import { domain } from "../protocol/encoding";
-import { enrolWords, inviteTerms, parseInvite, proofInfo, verifyEnrol } from "../protocol/enrol";
+import { enrolWords, HAND_OVER_WORDS, inviteTerms, parseInvite, proofInfo, verifyEnrol } from "../protocol/enrol";
 import { Refused } from "../protocol/error";
 import { kemSeal } from "../protocol/hpke";
 import type { Device, Enrol } from "../protocol/objects";
@@ -52,11 +52,13 @@ async function rowOf(account: Account, given: Granted): Promise<InviteRow> {
 }
 
 /** 1. The enrolment is of this organisation and this invite, signed by its own key. 2. The words bind its keys to the nonce. */
-async function checked(account: Account, row: InviteRow, nonce: Uint8Array, words: readonly string[]): Promise<Verified<Enrol>> {
-  if (words.length !== WORDS) throw new Stopped("words", invitingText.wordCount(words.length), "words");
+async function checked(
+  account: Account, row: InviteRow, nonce: Uint8Array, words: readonly string[], count = WORDS,
+): Promise<Verified<Enrol>> {
+  if (words.length !== count) throw new Stopped("words", invitingText.wordCount(words.length, count), "words");
   const trust = await account.trust();
   const enrol = await verifyEnrol(trust.pin, trust.root.origins, row.enrol, unb64(row.invite));
-  const expected = await enrolWords(enrol.oid, nonce);
+  const expected = await enrolWords(enrol.oid, nonce, count);
   if (!equal(utf8(expected.join(" ")), utf8(words.join(" ")))) throw new Stopped("words", invitingText.wrongWords(), "words");
   return enrol;
 }
@@ -135,7 +137,10 @@ async function prove(account: Account, name: string, kem: string): Promise<void>
 
 // ---- handing a synced key over -----------------------------------------------------------------------------------------
 
-/** On the machine that has the key: the link that the other one opened, and the words that it shows. Rosters nothing. */
+/** On the machine that has the key: the link that the other one opened, and the twelve words that it shows. Rosters nothing.
+ *
+ * Five words would do against a relay, which does not know the nonce. Whoever made this link does, and could look for keys of
+ * their own with the same 55 bits; with 132 there is nothing to be found. */
 export async function handKeyOver(account: Account, link: string, words: readonly string[]): Promise<void> {
   const trust = await account.trust(true);
   const nonce = unb64(nonceOf(link, trust.org));
@@ -143,7 +148,7 @@ export async function handKeyOver(account: Account, link: string, words: readonl
   const row = (await invitesOf(account)).find((one) => one.invite === b64(invite));
   if (!row || row.device !== account.device) throw new Stopped("link", invitingText.linkOther(), "link");
   if (!row.enrol) throw new Stopped("not-joined", invitingText.notJoined(row.subject));
-  await transfer(account, b64(invite), await checked(account, row, nonce, words));
+  await transfer(account, b64(invite), await checked(account, row, nonce, words, HAND_OVER_WORDS));
 }
 
 function nonceOf(link: string, org: string): string {

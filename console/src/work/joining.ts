@@ -2,20 +2,22 @@
 // nothing counts as joined before the roster that names this passkey has verified against the pin out of the link.
 import { Api, ApiError } from "../api";
 import { DeviceKeys, keep, signNew } from "../device/enrolling";
-import { wrap, type Lock } from "../device/custody";
+import { lockOf, unwrapKem, wrap, type Lock } from "../device/custody";
 import { DeviceFault } from "../device/fault";
-import type { Identity, Wrapped } from "../device/memory";
-import { create, type NewPasskey } from "../device/passkey";
+import { joiningBegun, keepJoining, type Identity, type Wrapped } from "../device/memory";
+import { assert, create } from "../device/passkey";
 import { b64, domain, unb64, type Bytes } from "../protocol/encoding";
-import { enrolWords, inviteTerms, parseInvite, proofInfo, type Invitation } from "../protocol/enrol";
-import { opener, pairOfScalar } from "../protocol/hpke";
-import type { Device, Enrol, Person } from "../protocol/objects";
+import { enrolWords, HAND_OVER_WORDS, inviteTerms, parseInvite, proofInfo, type Invitation } from "../protocol/enrol";
+import { opener, pairOfScalar, type Opener } from "../protocol/hpke";
+import type { Device, Enrol, Pair, Person } from "../protocol/objects";
 import { oidOf } from "../protocol/signed";
 import { Trust } from "../protocol/trust";
+import { device as words } from "../texts/device";
 import { join as texts } from "../texts/join";
 
 const WAIT = 20; // seconds of one long poll
 const RETRY = 1_000; // milliseconds
+const KEPT = 3600; // seconds until an interrupted joining is given up: the relay ends it within 30 minutes of the invite
 const LATE = 10; // polls by which a confirmation may be ahead of its roster
 
 /** GET /v1/invite: what the relay says of the invitation. For the screen; the roster decides. */
@@ -76,21 +78,65 @@ export interface Joined {
   trust: Trust;
 }
 
-/** An enrolment under way: the words, and what comes of it. Its keys live in this page until the roster lists them. */
+/** What an enrolment under way keeps in this browser, so that a reload does not end it: keys in their wrapped form, and the ticket,
+ * which polls this one enrolment and opens nothing. The nonce is not among it. */
+export interface Begun {
+  invite: string;
+  org: string;
+  name: string; // of the organisation, verified
+  rpId: string;
+  seen: { roster: Pair; oid: string };
+  /** As the relay said: the keys are wrapped for this person and count for nobody else. */
+  person: string;
+  credential: string;
+  passkey: string; // its public key
+  kem: string;
+  deny: { pair: CryptoKeyPair; public: Bytes };
+  wrapped: Wrapped[];
+  enrol: string; // oid
+  ticket: string;
+  words: string[];
+  begun: number;
+}
+
+/** The joining that this page can go on with: the one of its link, or of a page that was loaded again without it. */
+export async function unfinished(fragment: string): Promise<Begun | undefined> {
+  const kept = await joiningBegun<Begun>();
+  if (!kept) return undefined;
+  if (now() >= kept.begun + KEPT) {
+    await forgetJoining();
+    return undefined;
+  }
+  if (!fragment) return kept;
+  try {
+    const { org, nonce } = parseInvite(fragment);
+    return b64((await inviteTerms(unb64(org), unb64(nonce))).invite) === kept.invite ? kept : undefined;
+  } catch {
+    return undefined; // `openInvite` says what is wrong with it
+  }
+}
+
+/** Gives the interrupted joining up. */
+export async function forgetJoining(): Promise<void> {
+  await keepJoining(undefined);
+}
+
+/** An enrolment under way: the words, and what comes of it. */
 export class Joining {
   readonly #api: Api;
   readonly #stop = new AbortController();
 
   private constructor(
-    private readonly opened: Opened,
-    private readonly passkey: Pick<NewPasskey, "credential" | "key">,
-    private readonly keys: DeviceKeys,
+    private readonly begun: Begun,
+    private readonly kem: Opener,
     private readonly lock: Lock,
-    private readonly oid: Bytes,
-    ticket: string,
-    readonly words: readonly string[],
   ) {
-    this.#api = new Api({ bearer: ticket });
+    this.#api = new Api({ bearer: begun.ticket });
+  }
+
+  /** Five; for the machine that hands a key over twelve. */
+  get words(): readonly string[] {
+    return this.begun.words;
   }
 
   /** Makes passkey and keys, and posts the enrolment. Two ceremonies. */
@@ -105,7 +151,7 @@ export class Joining {
     };
     const { signed, lock } = await signNew({ credential, key }, org, "enrol", enrol);
     const oid = await oidOf(signed);
-    const words = await enrolWords(oid, unb64(invitation.nonce));
+    const wrapped = await keys.wrapped(lock, { org, person: terms.subject, credential });
     let ticket: string;
     try {
       ({ ticket } = await new Api({ bearer: opened.bearer }).post<{ ticket: string }>("/v1/enrol", { enrol: signed }));
@@ -113,7 +159,25 @@ export class Joining {
       if (error instanceof ApiError && [401, 403, 404, 409, 410].includes(error.status)) throw ended();
       throw error;
     }
-    return new Joining(opened, { credential, key }, keys, lock, oid, ticket, words);
+    const begun: Begun = {
+      invite: enrol.invite, org, name: trust.root.name, rpId: trust.root.rp_id, seen: { roster: trust.pair, oid: b64(trust.oid) },
+      person: terms.subject, credential, passkey: key.public, kem: keys.kem.public, deny: keys.denyHalf, wrapped,
+      enrol: b64(oid), ticket, begun: enrol.issued,
+      words: await enrolWords(oid, unb64(invitation.nonce), terms.device ? HAND_OVER_WORDS : undefined),
+    };
+    await keepJoining(begun);
+    return new Joining(begun, opener(keys.kemHalf.pair, keys.kemHalf.public), lock);
+  }
+
+  /** Goes on with an interrupted one: one ceremony, which opens the keys. */
+  static async resume(begun: Begun): Promise<Joining> {
+    const { org, person, credential } = begun;
+    const made = await assert(crypto.getRandomValues(new Uint8Array(32)), { org, rpId: begun.rpId, credentials: [credential] });
+    if (!made.prf) throw new DeviceFault("no-prf", words.noPrfDetail, words.noPrfRemedy);
+    const lock = await lockOf(made.prf, org);
+    const kem = begun.wrapped.find((one) => one.kind === "kem");
+    if (!kem) throw ended();
+    return new Joining(begun, await unwrapKem(lock, { org, person, credential }, kem), lock);
   }
 
   stop(): void {
@@ -123,6 +187,17 @@ export class Joining {
   /** Waits until the administrator has confirmed; answers the proof, takes a key that is handed over. `told` hears how far it
    * is. */
   async finish(told: (step: "proved" | "transferred") => void): Promise<Joined> {
+    try {
+      const joined = await this.#finish(told);
+      await forgetJoining();
+      return joined;
+    } catch (error) {
+      if (error instanceof DeviceFault && error.code === "invite") await forgetJoining(); // over: there is nothing to go on with
+      throw error;
+    }
+  }
+
+  async #finish(told: (step: "proved" | "transferred") => void): Promise<Joined> {
     let proved = false;
     let handed: { scalar: Bytes; public: string } | undefined;
     for (let late = 0; ; ) {
@@ -160,36 +235,33 @@ export class Joining {
   }
 
   async #prove({ enc, ct }: { enc: string; ct: string }): Promise<void> {
-    const kem = opener(this.keys.kemHalf.pair, this.keys.kemHalf.public);
-    const proof = await kem.open(proofInfo(), unb64(enc), unb64(ct));
+    const proof = await this.kem.open(proofInfo(), unb64(enc), unb64(ct));
     await this.#api.post("/v1/enrol/proof", { proof: b64(proof) });
   }
 
   /** The key of the device that this passkey is added to, out of what the other passkey sealed to us. */
   async #take({ enc, ct }: { enc: string; ct: string }): Promise<{ scalar: Bytes; public: string }> {
-    const kem = opener(this.keys.kemHalf.pair, this.keys.kemHalf.public);
-    const scalar = await kem.open(domain("enrol", "transfer", b64(this.oid)), unb64(enc), unb64(ct));
+    const scalar = await this.kem.open(domain("enrol", "transfer", this.begun.enrol), unb64(enc), unb64(ct));
     return { scalar, public: b64((await pairOfScalar(scalar.slice())).public) };
   }
 
   /** Finds ourselves in what verified; believes nothing else. */
   async #joined(state: EnrolState, handed: { scalar: Bytes; public: string } | undefined): Promise<Joined | undefined> {
-    const org = this.opened.invitation.org;
+    const { org, seen, credential, passkey } = this.begun;
     const given = state.trust ?? (await this.#api.get<{ roots: unknown[]; roster: unknown }>("/v1/trust"));
-    const before = this.opened.trust;
-    const trust = await Trust.verify(unb64(org), given.roots, given.roster, now(), { roster: before.pair, oid: before.oid });
-    const { credential, key: passkey } = this.passkey;
-    const own = (device: Device) => device.auth.some((key) => key.public === passkey.public && key.credential === credential);
+    const trust = await Trust.verify(unb64(org), given.roots, given.roster, now(), { roster: seen.roster, oid: unb64(seen.oid) });
+    const own = (device: Device) => device.auth.some((key) => key.public === passkey && key.credential === credential);
     for (const person of trust.roster.people) {
       const device = person.devices.find(own);
       if (!device) continue;
-      const owner = { org, person: person.id, credential };
-      const identity: Identity = { ...owner, device: device.id, public: passkey.public };
-      if (device.kem.public === this.keys.kem.public) {
-        await keep(identity, await this.keys.wrapped(this.lock, owner), this.keys.denyHalf);
-      } else {
-        await keep(identity, [await this.#wrapHanded(owner, device, handed)]);
+      // What this page said before the roster did was the relay's word, and the keys are wrapped for that name.
+      if (person.id !== this.begun.person) {
+        throw new DeviceFault("enrol", texts.otherPerson(person.id, this.begun.person), texts.otherPersonRemedy);
       }
+      const owner = { org, person: person.id, credential };
+      const identity: Identity = { ...owner, device: device.id, public: passkey };
+      if (device.kem.public === this.begun.kem) await keep(identity, this.begun.wrapped, this.begun.deny);
+      else await keep(identity, [await this.#wrapHanded(owner, device, handed)]);
       return { identity, person, trust };
     }
     return undefined;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { fromDer, isPoint, verifyEd25519 } from "../../src/protocol/curves";
 import { domain, encode, oid } from "../../src/protocol/encoding";
-import { enrolWords, inviteFragment, inviteTerms, parseInvite } from "../../src/protocol/enrol";
+import { enrolWords, HAND_OVER_WORDS, inviteFragment, inviteTerms, parseInvite } from "../../src/protocol/enrol";
 import { generateKey, sign, softSigner } from "../../src/protocol/keys";
 import { addSignature, verify } from "../../src/protocol/signed";
 import { b64, concat, hex, unb64 } from "../../src/protocol/text";
@@ -92,6 +92,9 @@ describe("an invite", () => {
     expect(words).toHaveLength(5);
     expect(await enrolWords(invite, nonce)).toEqual(words);
     expect(await enrolWords(new Uint8Array(32), nonce)).not.toEqual(words);
+    const all = await enrolWords(invite, nonce, HAND_OVER_WORDS);
+    expect(all).toHaveLength(12);
+    expect(all.slice(0, 5)).toEqual(words); // the administrator's five are the first of the owner's twelve
     await expect(enrolWords(invite, new Uint8Array(31))).rejects.toMatchObject({ code: "field" });
   });
 

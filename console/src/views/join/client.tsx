@@ -1,10 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { takeFragment } from "../../app/router";
 import { join as texts } from "../../texts/join";
-import { Card, Copy, Fact, Facts, Name, Page, Problem, Skeleton, Time } from "../../ui";
+import { Card, Claim, Copy, Fact, Facts, Name, Page, Problem, Skeleton, Time } from "../../ui";
 import type { Opened } from "../../work/joining";
 import "./style.css";
-
 
 /** A machine joins on its own command line: this page shows what it joins and which command to run, and does nothing. */
 export default function Screen() {
@@ -23,24 +22,30 @@ export default function Screen() {
         {!opened && !error ? <Skeleton /> : null}
         {opened ? (
           <Card>
+            <h2>{texts.signed}</h2>
             <Facts>
               <Fact label={texts.terms.organisation}>{opened.trust.root.name}</Fact>
-              <Fact label={texts.terms.subject}>
-                <Name text={opened.terms.subject} />
-              </Fact>
-              {opened.terms.scopes?.length ? (
-                <Fact label={texts.terms.scopes}>
-                  {opened.terms.scopes.map((one) => (
-                    <div key={one}>
-                      <Name text={one} />
-                    </div>
-                  ))}
-                </Fact>
-              ) : null}
-              <Fact label={texts.terms.expires}>
-                <Time at={opened.terms.expires} />
-              </Fact>
             </Facts>
+            <Claim title={texts.says}>
+              <Facts>
+                <Fact label={texts.terms.subject}>
+                  <Name text={opened.terms.subject} />
+                </Fact>
+                {opened.terms.scopes?.length ? (
+                  <Fact label={texts.terms.scopes}>
+                    {opened.terms.scopes.map((one) => (
+                      <div key={one}>
+                        <Name text={one} />
+                      </div>
+                    ))}
+                  </Fact>
+                ) : null}
+                <Fact label={texts.terms.expires}>
+                  <Time at={opened.terms.expires} />
+                </Fact>
+              </Facts>
+              <p class="small">{texts.client.saysText}</p>
+            </Claim>
             <h2>{texts.client.command}</h2>
             <pre class="command">{command}</pre>
             <Copy text={command} />

@@ -3,10 +3,11 @@ import { useLeaveGuard } from "../../app/guard";
 import { navigate, takeFragment } from "../../app/router";
 import { deviceLabel } from "../../device/label";
 import { join as texts } from "../../texts/join";
-import { announce, Badge, Button, Card, Digest, Fact, Facts, Field, Notice, Page, Problem, Skeleton, Time } from "../../ui";
-import type { Joined, Joining, Opened } from "../../work/joining";
+import { announce, Badge, Button, Card, Claim, Digest, Fact, Facts, Field, Name, Notice, Page, Problem, Skeleton, Time } from "../../ui";
+import type { Begun, Joined, Joining, Opened } from "../../work/joining";
 import "./style.css";
 
+const SPOKEN = 5; // words that whoever made the invitation types
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const roles = (names: readonly string[]) => names.map((one) => texts.roleNames[one] ?? one).join(", ");
 
@@ -14,23 +15,30 @@ export default function Screen() {
   // The nonce is taken out of the address bar, and lives in this page alone.
   const [fragment] = useState(takeFragment);
   const [opened, setOpened] = useState<Opened>();
+  const [begun, setBegun] = useState<Begun>();
   const [joining, setJoining] = useState<Joining>();
   const [joined, setJoined] = useState<Joined>();
   const [error, setError] = useState<unknown>();
   useEffect(() => {
-    void import("../../work/joining").then(({ openInvite }) => openInvite(fragment)).then(setOpened, setError);
+    const look = async () => {
+      const { openInvite, unfinished } = await import("../../work/joining");
+      const kept = await unfinished(fragment);
+      if (kept) setBegun(kept);
+      else setOpened(await openInvite(fragment));
+    };
+    look().catch(setError);
   }, []);
   useEffect(() => () => joining?.stop(), [joining]);
-  const name = opened?.trust.root.name;
+  const name = opened?.trust.root.name ?? begun?.name;
   return (
     <div class="join">
       <Page title={name ? texts.titleOf(name) : texts.title} lead={opened && !joining ? texts.lead : undefined}>
         {error ? <Problem title={texts.failed} error={error} /> : null}
-        {!opened && !error ? <Skeleton /> : null}
+        {!opened && !begun && !error ? <Skeleton /> : null}
+        {begun && !joining ? <Unfinished begun={begun} onJoining={setJoining} /> : null}
         {opened && !joining ? <Terms opened={opened} onJoining={setJoining} /> : null}
-        {opened && joining && !joined ? (
-          <Words joining={joining} transfer={Boolean(opened.terms.device)} failed={Boolean(error)}
-            onJoined={setJoined} onError={setError} />
+        {joining && !joined ? (
+          <Words joining={joining} failed={Boolean(error)} onJoined={setJoined} onError={setError} />
         ) : null}
         {joined ? <Done joined={joined} /> : null}
       </Page>
@@ -60,18 +68,30 @@ function Terms({ opened, onJoining }: { opened: Opened; onJoining: (joining: Joi
   return (
     <form onSubmit={(event) => { event.preventDefault(); void go(); }}>
       <Card>
+        <h2>{texts.signed}</h2>
         <Facts>
           <Fact label={texts.terms.organisation}>{trust.root.name}</Fact>
           <Fact label={texts.terms.org}>
             <Digest text={invitation.org} />
           </Fact>
-          <Fact label={texts.terms.person}>{terms.subject}</Fact>
-          {terms.device ? <Fact label={texts.terms.device}>{terms.device}</Fact> : null}
-          {terms.roles?.length ? <Fact label={texts.terms.roles}>{roles(terms.roles)}</Fact> : null}
-          <Fact label={texts.terms.expires}>
-            <Time at={terms.expires} />
-          </Fact>
         </Facts>
+        <Claim title={texts.says}>
+          <Facts>
+            <Fact label={texts.terms.person}>
+              <Name text={terms.subject} />
+            </Fact>
+            {terms.device ? (
+              <Fact label={texts.terms.device}>
+                <Name text={terms.device} />
+              </Fact>
+            ) : null}
+            {terms.roles?.length ? <Fact label={texts.terms.roles}>{roles(terms.roles)}</Fact> : null}
+            <Fact label={texts.terms.expires}>
+              <Time at={terms.expires} />
+            </Fact>
+          </Facts>
+          <p class="small">{texts.saysText}</p>
+        </Claim>
         <Field label={texts.label} hint={texts.labelHint} value={label} onInput={setLabel} maxLength={64}
           error={good ? undefined : texts.labelBad} />
         <p class="small">{texts.uv}</p>
@@ -84,9 +104,45 @@ function Terms({ opened, onJoining }: { opened: Opened; onJoining: (joining: Joi
   );
 }
 
-function Words({ joining, transfer, onJoined, onError, failed }: {
+/** A page that was loaded again in the midst of it: one ceremony goes on. */
+function Unfinished({ begun, onJoining }: { begun: Begun; onJoining: (joining: Joining) => void }) {
+  const [busy, setBusy] = useState(false);
+  const [gone, setGone] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const go = async () => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const { Joining: Begin } = await import("../../work/joining");
+      onJoining(await Begin.resume(begun));
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  const giveUp = async () => {
+    const { forgetJoining } = await import("../../work/joining");
+    await forgetJoining();
+    setGone(true);
+  };
+  if (gone) return <Notice title={texts.gaveUp} />;
+  return (
+    <Card>
+      <h2>{texts.unfinished}</h2>
+      <p>{texts.unfinishedText(begun.name, begun.person)}</p>
+      <Problem title={texts.resumeFailed} error={error} />
+      <div class="actions">
+        <Button kind="accent" busy={busy} onClick={go}>
+          {texts.resume}
+        </Button>
+        <Button onClick={giveUp}>{texts.giveUp}</Button>
+      </div>
+    </Card>
+  );
+}
+
+function Words({ joining, onJoined, onError, failed }: {
   joining: Joining;
-  transfer: boolean;
   onJoined: (joined: Joined) => void;
   onError: (error: unknown) => void;
   failed: boolean;
@@ -101,16 +157,28 @@ function Words({ joining, transfer, onJoined, onError, failed }: {
   }, [joining]);
   useLeaveGuard(!failed);
   if (failed) return null;
+  const [first, more] = [joining.words.slice(0, SPOKEN), joining.words.slice(SPOKEN)];
   return (
     <Card>
       <h2>{texts.words}</h2>
       <ol class="words">
-        {joining.words.map((word, at) => (
+        {first.map((word, at) => (
           <li key={at}>{word}</li>
         ))}
       </ol>
+      {more.length ? (
+        <>
+          <h3>{texts.wordsMore}</h3>
+          <ol class="words more" start={SPOKEN + 1}>
+            {more.map((word, at) => (
+              <li key={at}>{word}</li>
+            ))}
+          </ol>
+          <p>{texts.wordsAll}</p>
+        </>
+      ) : null}
       <p class="small">{texts.wordsLead}</p>
-      <p role="status">{step ? texts[step] : transfer ? texts.transferWait : texts.wordsWait}</p>
+      <p role="status">{step ? texts[step] : more.length ? texts.transferWait : texts.wordsWait}</p>
     </Card>
   );
 }

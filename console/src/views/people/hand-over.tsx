@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { Account } from "../../device/account";
-import { invitePanel } from "../../texts/organisation";
+import { HAND_OVER_WORDS } from "../../protocol/enrol";
 import { handOverText as texts, personText } from "../../texts/people";
 import { Button, ButtonLink, Field, Notice, Page, Problem, TextArea } from "../../ui";
 import { handKeyOver } from "../../work/inviting";
@@ -40,22 +40,23 @@ export function HandOver({ account }: { account: Account }) {
         autocomplete="off"
         onSubmit={(event) => {
           event.preventDefault();
-          if (words.length === 5 && link && !busy) void go();
+          if (words.length === HAND_OVER_WORDS && link && !busy) void go();
         }}
       >
         <TextArea label={texts.link} value={link} onInput={setLink} mono rows={3} />
         <Field
           label={texts.words}
-          hint={invitePanel.wordsHint(words.length)}
+          hint={texts.wordsHint(words.length, HAND_OVER_WORDS)}
           value={text}
           onInput={setText}
           mono
           autocapitalize="none"
         />
+        <p class="small">{texts.why}</p>
         <p>{texts.signs}</p>
         <Problem title={texts.failed} error={error} />
         <div class="actions">
-          <Button kind="accent" type="submit" busy={busy} disabled={words.length !== 5 || !link}>
+          <Button kind="accent" type="submit" busy={busy} disabled={words.length !== HAND_OVER_WORDS || !link}>
             {texts.go}
           </Button>
         </div>
