@@ -12,7 +12,10 @@ import time
 import traceback
 from typing import TextIO
 
+from stillvault.protocol.text import plain
+
 LEVELS = ("debug", "info", "warning", "error")
+MOST_TEXT = 500  # characters of a fact
 QUIET = 1.0  # seconds in which an equal line is only counted
 
 
@@ -40,7 +43,8 @@ class Journal:
         if LEVELS.index(level) < self._lowest:
             return
         now = time.monotonic()
-        key = json.dumps([level, event, facts])
+        shown = {name: _shown(value) for name, value in facts.items()}
+        key = json.dumps([level, event, shown])
         last, held = self._last.get(key, (-QUIET, 0))
         if now - last < QUIET:
             self._last[key] = last, held + 1
@@ -48,8 +52,20 @@ class Journal:
         if len(self._last) > 1000:
             self._last.clear()
         self._last[key] = now, 0
-        line = {"time": int(time.time()), "level": level, "event": event, **facts, **({"repeated": held} if held else {})}
+        line = {"time": int(time.time()), "level": level, "event": event, **shown, **({"repeated": held} if held else {})}
         try:
             print(json.dumps(line), file=self._stream, flush=True)
         except OSError:
             pass  # nobody reads; the relay goes on
+
+
+def _shown(value: object) -> str | int:
+    """Redaction by type: numbers and plain text go out. What carries more than that (bytes, a group of settings, a target's
+    address, an error) is the name of its type, so that nobody has to remember what may hold a secret. Text is cut, and no hidden
+    character is left."""
+    if type(value) is int or type(value) is bool:
+        return value
+    if type(value) is str:
+        text = plain(value)
+        return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..."
+    return f"({type(value).__name__})"
