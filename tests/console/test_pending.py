@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Playwright, expect
 
 from tests.console.browser import opened
-from tests.console.cards import Town, approve, build, deny, gone, open_card, refused, released
+from tests.console.cards import HABIT, Town, approve, build, deny, gone, open_card, refused, released
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +192,74 @@ def test_a_code_is_typed_and_has_one_try(town: Town) -> None:  # X12
     field.fill("000000")
     approve(page)
     expect(page.get_by_text("The code is wrong")).to_be_visible()
+    refused(asking, 10)
+
+
+def test_the_shortest_lease_is_chosen_until_a_person_chooses(town: Town) -> None:
+    town.policy("long", "prod/long/**", "--window", "8h")
+    town.seal("prod/long/db")
+    asking = town.ask("prod/long/db")
+    page = open_card(town.bob, "prod/long/db")
+    expect(page.get_by_label("Lease")).to_have_value("300")
+    expect(page.get_by_label("Lease").locator("option").last).to_have_attribute("value", "28800")
+    approve(page)
+    expect(page.get_by_text(re.compile("The lease lasts 5 min"))).to_be_visible()
+    released(asking)
+    # A program that asks for less is taken at its word; one that asks for more than a quarter of an hour is not.
+    for asked, chosen in (("2m", "120"), ("7h", "900")):
+        town.host.ok("leases", "purge")
+        asking = town.ask("prod/long/db", "--window", asked)
+        page = open_card(town.bob, "prod/long/db")
+        expect(page.get_by_label("Lease")).to_have_value(chosen)
+        approve(page)
+        released(asking)
+        town.bob.open("/")
+
+
+def test_a_person_narrows_the_limits_of_the_browser(town: Town) -> None:
+    page = town.bob.open("/settings")
+    expect(page.get_by_label("Cards an hour")).to_have_value("20")
+    expect(page.get_by_label("Cards an hour").locator("option").last).to_have_text("20")  # and no wider
+    page.get_by_label("Cards at once").select_option("1")
+    page.get_by_label("When a card wants its code").select_option("1")
+    town.bob.axe()
+    page.reload()
+    expect(page.get_by_label("When a card wants its code")).to_have_value("1")
+    town.bob.open("/")
+    town.seal("prod/second")
+    first = town.ask()
+    expect(page.get_by_role("list", name="Waiting cards")).to_contain_text("prod/db")
+    second = town.ask("prod/second", "--reason", "another task")
+    expect(page.get_by_text("1 more card is held back")).to_be_visible()
+    expect(page.get_by_text("This browser shows 1 card at once")).to_be_visible()
+    open_card(town.bob)
+    expect(page.get_by_text("After this approval a card wants its code")).to_be_visible()
+    approve(page)
+    expect(page.get_by_text("Released")).to_be_visible()
+    page.get_by_role("link", name="Next card").click()
+    expect(page.get_by_text("You have approved 1 card within ten minutes, so this one wants its code.")).to_be_visible()
+    expect(page.locator(".prompt .code")).to_have_count(0)
+    code = re.search(r"code +(\d{6})", town.alice.ok("inbox").text)
+    assert code is not None
+    page.get_by_label("Code on the asking screen").fill(code[1])
+    approve(page)
+    expect(page.get_by_text("Released")).to_be_visible()
+    released(first)
+    released(second)
+    town.bob.open("/settings")
+    expect(page.get_by_text("Of the last 2 decisions in this browser 2 were approvals.")).to_be_visible()
+
+
+def test_a_habit_of_approving_is_said_before_the_next_card(town: Town) -> None:
+    asking = town.ask()
+    page = open_card(town.bob)
+    expect(page.get_by_text("Have you read this one?")).to_have_count(0)
+    page.evaluate(HABIT)
+    page.reload()
+    expect(page.get_by_text("Have you read this one?")).to_be_visible()
+    expect(page.get_by_text("Of your last 20 decisions in this browser 20 were approvals")).to_be_visible()
+    town.bob.axe()
+    deny(page)
     refused(asking, 10)
 
 

@@ -41,6 +41,26 @@ export const settings = {
   storageKept: "The browser has promised to keep what this site stores",
   storageMay: "The browser may clear what this site stores when space is short. Install the console, or allow notifications, and it will keep it.",
   org: "Organisation id",
+  limits: {
+    title: "Limits of this browser",
+    lead: "However many cards a relay sends, this browser shows no more of them. The widest is what Stillvault begins with; you may choose less.",
+    names: {
+      shownAtOnce: "Cards at once",
+      shownPerHour: "Cards an hour",
+      approvalsBeforeCode: "When a card wants its code",
+    },
+    hints: {
+      shownAtOnce: (least: number, most: number) => `From ${least} to ${most}. The others are held back and counted.`,
+      shownPerHour: (least: number, most: number) => `From ${least} to ${most}. An approved card gives its place back.`,
+      approvalsBeforeCode: () => "The code stands on the asking screen. A card whose policy demands it wants it anyway.",
+    },
+    code: (approvals: number) =>
+      approvals === 0 ? "Always" : `After ${approvals === 1 ? "1 approval" : `${approvals} approvals`} within ten minutes`,
+    meter: (approved: number, of: number, seconds: number) =>
+      `Of the last ${of === 1 ? "decision" : `${of} decisions`} in this browser ${approved} ${approved === 1 ? "was an approval" : "were approvals"}. Half took less than ${seconds < 10 ? Math.max(0.1, seconds).toFixed(1) : Math.round(seconds)} seconds from the opening of the card.`,
+    noMeter: "Nothing was decided in this browser yet.",
+    failed: "The limits could not be read or kept",
+  },
   install: "Install",
   installText: "As an app of its own it stands in your launcher and keeps its storage. On an iPhone: Share, then Add to Home Screen.",
   installButton: "Install the console",

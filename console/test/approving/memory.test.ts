@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { approved, counted, hasRoom, LIMITS, nthThisHour, wantsCode, wrongCode } from "../../src/work/approving/budget";
+import {
+  approved, counted, hasRoom, LIMITS, limitsOf, nthThisHour, wantsCode, withLimits, wrongCode,
+} from "../../src/work/approving/budget";
 import {
   type Answer, decided, EMPTY, HOUR, isMuted, withAnswers, withMuted, withoutAnswers, withPrograms,
 } from "../../src/work/approving/memory";
@@ -62,6 +64,17 @@ describe("the budget", () => {
     }
     expect(wantsCode(now, 103)).toBe(true);
     expect(wantsCode(now, 701)).toBe(false);
+  });
+  test("a person makes the limits narrower, and nobody makes them wider", () => {
+    expect(limitsOf(EMPTY)).toEqual(LIMITS);
+    const narrow = withLimits(withLimits(EMPTY, { shownPerHour: 2 }), { approvalsBeforeCode: 0 });
+    expect(limitsOf(narrow)).toEqual({ shownAtOnce: 10, shownPerHour: 2, approvalsBeforeCode: 0 });
+    expect(wantsCode(narrow, 100)).toBe(true);
+    expect(hasRoom("c", counted("b", "i", counted("a", "i", narrow, 100), 100), 100)).toBe(false);
+    expect(limitsOf(withLimits(narrow, { shownPerHour: 1000, shownAtOnce: 0, approvalsBeforeCode: 99 })))
+      .toEqual({ shownAtOnce: 1, shownPerHour: 20, approvalsBeforeCode: 3 });
+    const strange = { shownPerHour: Number.NaN, shownAtOnce: "all" } as unknown as typeof EMPTY.limits;
+    expect(limitsOf({ ...EMPTY, limits: strange })).toEqual(LIMITS);
   });
   test("the third wrong code in an hour freezes", () => {
     const first = wrongCode(EMPTY, 100);

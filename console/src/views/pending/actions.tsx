@@ -1,17 +1,20 @@
 // Deny first and plain, then the window, then Approve, which never has the focus by itself. Freezing is one more tap away.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Account } from "../../device/account";
 import { pending as texts } from "../../texts/pending";
-import { Button, Dialog, duration, Field, Select } from "../../ui";
+import { Button, Dialog, duration, Field, now, Select } from "../../ui";
+import { approvalsOf, limitsOf } from "../../work/approving/budget";
 import { isCode, subjectOf, windowOf } from "../../work/approving/card";
 import { approve, refuse, requireCode } from "../../work/approving/decide";
 import type { Entry } from "../../work/approving/entries";
+import { paced } from "../../work/approving/fatigue";
+import { changeState } from "../../work/approving/prompts";
+import { offered, proposedWindow } from "../../work/approving/windows";
 import { needsCode } from "./card";
 import { type Done, finish } from "./outcome";
-import { deciding } from "./store";
+import { deciding, memory } from "./store";
 import { useArming } from "./arming";
 
-const STEPS = [300, 900, 3600, 4 * 3600, 8 * 3600]; // seconds
 const HOLDS = [3600, 4 * 3600, 24 * 3600]; // seconds
 
 interface ActionsProps {
@@ -28,7 +31,9 @@ type Busy = "" | "approve" | "deny" | "freeze";
 export function Actions({ account, shown, unseen, ramp, onProblem }: ActionsProps) {
   const cards = shown.map((one) => one.card);
   const longest = Math.max(...cards.map(windowOf));
-  const [window, setWindow] = useState(longest);
+  const proposed = proposedWindow(cards);
+  const [window, setWindow] = useState(proposed);
+  const [opened] = useState(() => Date.now());
   const [typed, setTyped] = useState<Record<string, string>>({});
   const [busy, setBusy] = useState<Busy>("");
   const [freezing, setFreezing] = useState(false);
@@ -36,12 +41,18 @@ export function Actions({ account, shown, unseen, ramp, onProblem }: ActionsProp
   const coded = cards.filter((card) => needsCode(card, ramp));
   const { from, armed } = useArming(shown, cards.map((card) => card.id).join("+") + String(unseen));
 
+  useEffect(() => setHint(""), [unseen, typed]); // what it asked for may be done
+
   const take = async (what: Exclude<Busy, "">, title: string, work: () => Promise<Done>) => {
     if (busy) return;
+    const took = Date.now() - opened;
     setBusy(what);
+    setHint("");
     onProblem(undefined);
     try {
-      finish(await deciding(cards, work));
+      const done = await deciding(cards, work);
+      await changeState(account, (state) => paced(state, { approved: what === "approve", took })).catch(() => {}); // it is decided
+      finish(done);
     } catch (error) {
       onProblem({ error, title });
       setBusy("");
@@ -58,7 +69,6 @@ export function Actions({ account, shown, unseen, ramp, onProblem }: ActionsProp
       document.querySelector<HTMLElement>(".codes input")?.focus();
       return;
     }
-    setHint("");
     void take("approve", texts.notReleased, async () => {
       for (const card of coded) await requireCode(account, card, typed[card.id] ?? "");
       return { kind: "approve", cards, window: Math.min(window, longest), outcome: await approve(account, cards, window) };
@@ -75,13 +85,15 @@ export function Actions({ account, shown, unseen, ramp, onProblem }: ActionsProp
   };
 
   const fork = shown.some((one) => one.fork);
+  const before = approvalsOf(memory.value, now.value);
   return (
     <>
+      {!ramp && before + 1 === limitsOf(memory.value).approvalsBeforeCode ? <p class="small">{texts.rampNext}</p> : null}
       {coded.length ? (
         <div class="codes">
           {coded.map((card) => (
             <Field key={card.id} mono label={coded.length > 1 ? texts.typeCodeFor(card.facts[0].request.path) : texts.typeCode}
-              hint={ramp ? texts.typeCodeRamp : texts.typeCodeHint} inputMode="numeric" maxLength={6} autocomplete="one-time-code"
+              hint={ramp ? texts.typeCodeRamp(before) : texts.typeCodeHint} inputMode="numeric" maxLength={6} autocomplete="one-time-code"
               value={typed[card.id] ?? ""} onInput={(value) => setTyped({ ...typed, [card.id]: value })} />
           ))}
         </div>
@@ -90,7 +102,7 @@ export function Actions({ account, shown, unseen, ramp, onProblem }: ActionsProp
         <Button busy={busy === "deny"} disabled={busy !== ""} onClick={no}>
           {cards.length > 1 ? texts.denyAll(cards.length) : texts.deny}
         </Button>
-        <WindowChoice longest={longest} value={window} onInput={setWindow} />
+        <WindowChoice longest={longest} proposed={proposed} value={window} onInput={setWindow} />
         <Button kind="accent" busy={busy === "approve"} disabled={fork || (busy !== "" && busy !== "approve")} armedFrom={from}
           class={armed ? "armed" : ""} onClick={yes}>
           {cards.length > 1 ? texts.approveAll(cards.length) : texts.approve}
@@ -109,10 +121,14 @@ export function Actions({ account, shown, unseen, ramp, onProblem }: ActionsProp
 }
 
 /** The window may only shrink: nothing longer than the policy, the seal and the request allow stands here. */
-function WindowChoice({ longest, value, onInput }: { longest: number; value: number; onInput: (seconds: number) => void }) {
+function WindowChoice({ longest, proposed, value, onInput }: {
+  longest: number;
+  proposed: number;
+  value: number;
+  onInput: (seconds: number) => void;
+}) {
   if (!longest) return <span class="once">{texts.once}</span>;
-  const steps = [0, ...STEPS.filter((one) => one < longest), longest];
-  const options = steps.map((one) => [String(one), one ? texts.windowOf(one) : texts.once] as const);
+  const options = offered(longest, proposed).map((one) => [String(one), one ? texts.windowOf(one) : texts.once] as const);
   return (
     <Select label={texts.windowChoice} value={String(value)} options={options}
       onInput={(chosen) => onInput(Math.min(longest, Number(chosen)))} />

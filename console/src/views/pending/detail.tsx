@@ -7,6 +7,7 @@ import { announce, Badge, ButtonLink, Card, duration, Empty, Name, Notice, now, 
 import { wantsCode } from "../../work/approving/budget";
 import { type Card as Prompted, expiresOf, subjectOf } from "../../work/approving/card";
 import { type Entry, named } from "../../work/approving/entries";
+import { meterOf } from "../../work/approving/fatigue";
 import { worthALook } from "../../work/approving/marks";
 import { Actions } from "./actions";
 import { CardBody, needsCode, type Opened } from "./card";
@@ -53,6 +54,7 @@ function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }
       <p class="back">
         <ButtonLink href="/" kind="quiet">{texts.back}</ButtonLink>
       </p>
+      {over ? null : <Tired />}
       {fork ? <Notice kind="danger" title={texts.fork} text={texts.forkText} code={fork.fork} /> : null}
       <div class="stack">
         {shown.map((entry) => (
@@ -82,6 +84,14 @@ function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }
 function nameOf(id: string): string {
   const name = trust.value?.roster.people.find((one) => one.id === id)?.name;
   return name && name !== id ? `${name} (${id})` : id;
+}
+
+/** Approving has become a habit: said before the next one. */
+function Tired() {
+  const meter = meterOf(memory.value);
+  if (!meter?.tired) return null;
+  const seconds = Math.max(1, Math.ceil(meter.median / 1000));
+  return <Notice kind="warn" title={texts.tired} text={texts.tiredText(meter.approved, meter.of, seconds)} />;
 }
 
 function Over({ entry }: { entry: Entry }) {

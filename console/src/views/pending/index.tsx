@@ -4,11 +4,11 @@ import { useEffect } from "preact/hooks";
 import { account as signedIn } from "../../app/session";
 import { pending as texts } from "../../texts/pending";
 import { Badge, ButtonLink, Empty, List, Name, Notice, Page, Problem, Row, Skeleton, Time, TimeLeft } from "../../ui";
-import { LIMITS } from "../../work/approving/budget";
+import { limitsOf } from "../../work/approving/budget";
 import type { Entry } from "../../work/approving/entries";
 import { worthALook } from "../../work/approving/marks";
 import { Detail } from "./detail";
-import { entries, failure, held, loaded, muted, open, refused } from "./store";
+import { entries, failure, held, loaded, memory, muted, noApprover, open, refused } from "./store";
 import "./style.css";
 
 export default function Screen({ params }: { params: { card?: string } }) {
@@ -38,6 +38,8 @@ export default function Screen({ params }: { params: { card?: string } }) {
 
 function Waiting({ current }: { current: string }) {
   const shown = entries.value;
+  const limits = limitsOf(memory.value);
+  if (noApprover.value) return <Empty title={texts.empty}>{texts.noApprover}</Empty>;
   const nothing = loaded.value && !shown.length && !held.value && !refused.value.length;
   return (
     <>
@@ -56,7 +58,7 @@ function Waiting({ current }: { current: string }) {
         </List>
       ) : null}
       {held.value ? (
-        <Notice title={texts.held(held.value)} text={texts.heldWhy(LIMITS.shownAtOnce, LIMITS.shownPerHour)} />
+        <Notice title={texts.held(held.value)} text={texts.heldWhy(limits.shownAtOnce, limits.shownPerHour)} />
       ) : null}
       {muted.value ? <Notice title={texts.muted(muted.value)} text={texts.mutedText} /> : null}
       {refused.value.map((one) => (

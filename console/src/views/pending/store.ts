@@ -1,7 +1,7 @@
 // What waits, kept up to date for as long as somebody is signed in, whichever screen is open. One truth for list, card and badge.
 import { effect, signal, untracked } from "@preact/signals";
 import { line, subscribe, waiting as count } from "../../app/session";
-import type { Event } from "../../api";
+import { ApiError, type Event } from "../../api";
 import type { Account } from "../../device/account";
 import { verifyDecision } from "../../protocol/approver";
 import { Refused } from "../../protocol/error";
@@ -25,6 +25,8 @@ export const held = signal(0);
 export const muted = signal(0);
 export const loaded = signal(false);
 export const failure = signal<unknown>(undefined);
+/** The relay gives this person no cards: they are no approver. */
+export const noApprover = signal(false);
 export const memory = signal<State>(EMPTY);
 export const trust = signal<Trust | undefined>(undefined);
 /** Ids of the cards that are open now. While there are any, or a pointer is down, nothing on the screen moves. */
@@ -87,6 +89,7 @@ function reset(): void {
   muted.value = 0;
   loaded.value = false;
   failure.value = undefined;
+  noApprover.value = false;
   count.value = 0;
 }
 
@@ -106,13 +109,16 @@ async function load(account: Account, verified: Verified, stopped: () => boolean
     memory.value = found.state;
     trust.value = found.trust;
     failure.value = undefined;
+    noApprover.value = false;
     arrived(entries.value.filter((one) => !before.some((old) => old.card.id === one.card.id)));
     loaded.value = true;
     badge();
     await compare(account, found.trust);
     await explain(account, found.trust);
   } catch (error) {
-    if (!stopped()) failure.value = error;
+    if (stopped()) return;
+    noApprover.value = error instanceof ApiError && error.status === 403;
+    failure.value = noApprover.value ? undefined : error;
   }
 }
 

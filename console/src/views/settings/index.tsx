@@ -6,6 +6,7 @@ import { join } from "../../texts/join";
 import { settings as texts } from "../../texts/settings";
 import { Button, ButtonLink, Choice, Digest, Fact, Facts, Name, Page, Problem, Section, Skeleton, Time } from "../../ui";
 import type { Device, Key } from "../../protocol/objects";
+import { Limits } from "./limits";
 import { Sessions } from "./sessions";
 
 export default function Screen() {
@@ -13,6 +14,7 @@ export default function Screen() {
     <Page title={texts.title}>
       <Sessions />
       <ThisPasskey />
+      {account.value && who.value?.roles.includes("approver") ? <Limits account={account.value} /> : null}
       <Look />
       <Install />
       <Section title={texts.more}>

@@ -39,6 +39,19 @@ export interface Program {
   last: number;
 }
 
+/** Limits that a person may make narrower for this browser. */
+export interface Limits {
+  shownAtOnce: number; // cards
+  shownPerHour: number; // cards
+  approvalsBeforeCode: number; // in ten minutes; from the next on, the code is typed
+}
+
+/** One decision of this browser: what the fatigue meter looks at. */
+export interface Pace {
+  approved: boolean;
+  took: number; // milliseconds between the opening of the card and the tap
+}
+
 export interface State {
   answers: Answer[];
   shown: Shown[];
@@ -46,9 +59,13 @@ export interface State {
   wrongCodes: number[];
   muted: { subject: string; until: number }[]; // frozen here: not shown again before
   programs: Program[];
+  limits: Partial<Limits>; // as the person chose them
+  paces: Pace[]; // of the last decisions
 }
 
-export const EMPTY: State = { answers: [], shown: [], approvals: [], wrongCodes: [], muted: [], programs: [] };
+export const EMPTY: State = {
+  answers: [], shown: [], approvals: [], wrongCodes: [], muted: [], programs: [], limits: {}, paces: [],
+};
 
 /** 7.2: whether (client, id) was decided here before. */
 export function decided(state: State, client: string, requestId: string): boolean {

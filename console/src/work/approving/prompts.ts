@@ -10,7 +10,7 @@ import type { Request, Signed } from "../../protocol/objects";
 import { oidOf, peek } from "../../protocol/signed";
 import { b64 } from "../../protocol/text";
 import type { Trust } from "../../protocol/trust";
-import { counted, hasRoom, LIMITS } from "./budget";
+import { counted, hasRoom, limitsOf } from "./budget";
 import { type Card, type Fact, factOf, identityOf, makeCards, rules, subjectOf } from "./card";
 import { decided, EMPTY, isMuted, type State } from "./memory";
 
@@ -88,8 +88,9 @@ export async function waiting(account: Account, verified: Verified): Promise<Wai
   const now = account.now();
   verified.prune(now);
   const found: Waiting = { cards: [], refused: [], held: 0, muted: 0, state: await stateOf(account), trust };
+  const atOnce = limitsOf(found.state).shownAtOnce;
   for (const { id, prompts } of await sorted(given.prompts, found)) {
-    if (found.cards.length >= LIMITS.shownAtOnce || found.refused.length >= MOST_REFUSED || !hasRoom(id, found.state, now)) {
+    if (found.cards.length >= atOnce || found.refused.length >= MOST_REFUSED || !hasRoom(id, found.state, now)) {
       found.held += 1;
       continue;
     }
