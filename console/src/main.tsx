@@ -5,6 +5,7 @@ import "./app/shell.css";
 import "./app/install";
 import { startBackground } from "./app/background";
 import { Outlet } from "./app/outlet";
+import { watchParts } from "./app/parts";
 import { startRouter } from "./app/router";
 import { start } from "./app/session";
 import { Shell } from "./app/shell";
@@ -12,6 +13,7 @@ import { applyTheme } from "./app/theme";
 import { registerWorker } from "./app/worker";
 
 applyTheme();
+watchParts();
 startBackground();
 startRouter();
 void start();

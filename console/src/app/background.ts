@@ -1,4 +1,5 @@
 // What runs beside the screens while somebody is signed in. One line each, lazy: none of it delays the first screen.
+import type { Account } from "../device/account";
 import { whileSignedIn } from "./session";
 
 export function startBackground(): void {
@@ -7,23 +8,18 @@ export function startBackground(): void {
     void navigator.storage?.persist?.();
     void account.shareWrapped().catch(() => {});
   });
-  whileSignedIn(() => {
-    let stop: (() => void) | undefined;
-    let over = false;
-    void import("./shortcuts").then(({ startShortcuts }) => {
-      if (!over) stop = startShortcuts();
-    });
-    return () => {
-      over = true;
-      stop?.();
-    };
-  });
+  lazily(async () => (await import("./shortcuts")).startShortcuts);
+  lazily(async () => (await import("../views/pending/store")).watch);
+}
+
+/** Begins when its code is there, unless it is to stop by then. Code that does not come is said by `parts`. */
+function lazily(load: () => Promise<(account: Account) => () => void>): void {
   whileSignedIn((account) => {
     let stop: (() => void) | undefined;
     let over = false;
-    void import("../views/pending/store").then(({ watch }) => {
-      if (!over) stop = watch(account);
-    });
+    load().then((begin) => {
+      if (!over) stop = begin(account);
+    }, () => {});
     return () => {
       over = true;
       stop?.();

@@ -3,6 +3,7 @@ import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { app as texts } from "../texts/app";
 import { Button, ButtonLink, Copy, Empty, Notice, Page, Problem, Skeleton } from "../ui";
+import { lost } from "./parts";
 import { arrivals, path, type Params } from "./router";
 import { screenAt, type Entry } from "./screens";
 import { environment, session, start } from "./session";
@@ -10,8 +11,18 @@ import { environment, session, start } from "./session";
 const loaded = new Map<Entry["load"], ComponentType<{ params: Params }>>();
 const signin: Entry["load"] = () => import("../views/signin");
 
-/** The screen of the present path; what stands in its place while nobody is signed in. */
+/** The screen of the present path, and above it what was lost of the console, if anything was. */
 export function Outlet() {
+  return (
+    <>
+      <LostPart />
+      <Place />
+    </>
+  );
+}
+
+/** What stands in the place of the screen while nobody is signed in is a screen too. */
+function Place() {
   const state = session.value;
   const found = screenAt(path.value);
   if (!found) return <Missing />;
@@ -85,6 +96,7 @@ function Waiting() {
 }
 
 function Broken({ error }: { error: unknown }) {
+  if (lost.value) return <Page title={texts.lostScreen} lead={texts.lostScreenText}>{null}</Page>;
   return (
     <Page title={texts.broken}>
       <p class="lead">{texts.brokenText}</p>
@@ -93,6 +105,21 @@ function Broken({ error }: { error: unknown }) {
         <Button onClick={() => location.reload()}>{texts.reload}</Button>
       </div>
     </Page>
+  );
+}
+
+/** Nothing is reloaded by itself: what somebody typed would be lost. */
+function LostPart() {
+  const why = lost.value;
+  if (!why) return null;
+  return (
+    <div class="expired">
+      <Notice kind="danger" title={texts.lost[why]} text={texts.lostText[why]}>
+        <div class="actions">
+          <Button kind="accent" onClick={() => location.reload()}>{texts.reload}</Button>
+        </div>
+      </Notice>
+    </div>
   );
 }
 

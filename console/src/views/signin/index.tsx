@@ -15,7 +15,7 @@ export default function Screen() {
   useEffect(() => {
     const kept = import("../../device/memory").then(({ identities }) => identities());
     kept.then((found) => setBefore(found[0]?.person ?? ""), () => {});
-    void import("../../work/signing-in"); // fetched before the button is pressed: a passkey prompt must follow the press at once
+    import("../../work/signing-in").catch(() => {}); // fetched before the button is pressed: a passkey prompt must follow the press at once
   }, []);
   useEffect(() => {
     if (session.value === "signed-in" && path.value === "/signin") navigate("/", true);
