@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Playwright, expect
+from playwright.sync_api import Playwright, Route, expect
 
-from tests.console.browser import ARGUMENTS, CHROMIUM, DESK, NAME, PATIENCE, Console, Tab, opened
+from tests.console.browser import ARGUMENTS, CHROMIUM, DESK, NAME, PATIENCE, ROOT, Console, Tab, opened
 
 # What a page asked its authenticator for, written down before the browser sees it.
 LISTEN = """
@@ -263,6 +263,75 @@ def test_a_copied_profile_opens_nothing(console: Console) -> None:  # D1
     alice.ok("approve", "--next", "--wait", "20", "--yes")
     assert asking.communicate(timeout=60)[0] == b"value"
     thief.context.close()
+
+
+def test_whoever_signs_in_next_finds_nothing_of_the_person_before(console: Console) -> None:
+    alice = console.create()
+    bob = console.page("bob", "approver", "sealer")
+    carol = console.page("carol", "auditor")
+    alice.ok("policy", "set", "prod", "--match", "prod/**", "--people", "alice,bob")
+    alice.ok("seal", "prod/db", stdin=b"value")
+    asking = console.host(people="alice,bob").spawn("read", "-n", "sv://prod/db")
+    page = bob.open("/")
+    page.get_by_role("link", name="prod/db").click()
+    expect(page.locator(".prompt")).to_be_visible()
+    page.evaluate("window.former = document.body")
+    page.get_by_role("button", name="bob: settings and help").click()
+    page.get_by_role("button", name="Sign out").click()
+    again = page.get_by_role("button", name="Sign in with a passkey")
+    expect(again).to_be_visible()
+    # Another page: no script, no variable and no address of the one before is left.
+    assert page.evaluate("window.former === undefined")
+    assert page.url == f"{console.world.url}/"
+    assert "prod" not in page.content()
+    bob.replace_authenticator()
+    copy_passkey(carol, bob)
+    again.click()
+    expect(page.get_by_role("button", name="carol: settings and help")).to_be_visible()
+    expect(page.get_by_text("Cards come to approvers, and you are none.")).to_be_visible()
+    bob.axe()
+    assert "prod" not in page.content()
+    assert "bob" not in page.inner_text("body")
+    asking.terminate()
+
+
+def test_a_console_that_the_relay_renewed_says_so_and_is_reloaded_by_hand(town: Console) -> None:
+    bob = fresh(town)
+    page = bob.open("/help")
+    expect(page.get_by_role("heading", name="Help", level=1)).to_be_visible()
+    gone = json.dumps({"status": 404, "code": "not-found", "title": "No such route"})
+
+    def renewed(route: Route) -> None:
+        manifest = json.loads((ROOT / "stillvault" / "console" / "console.json").read_bytes())
+        files = {name: each for name, each in manifest["files"].items() if not name.endswith(".js")}
+        route.fulfill(json={**manifest, "files": files})
+
+    # An upgrade: the parts that this page would fetch next are gone, and the list of files names others.
+    page.route("**/assets/*.js", lambda route: route.fulfill(status=404, content_type="application/problem+json", body=gone))
+    page.route("**/console.json", renewed)
+    bob.expected.append("dynamically imported module")
+    page.get_by_role("button", name="bob: settings and help").click()
+    page.get_by_role("link", name="Notifications").click()
+    expect(page.get_by_role("alert")).to_contain_text("The console was renewed")
+    expect(page.get_by_role("heading", name="This screen is missing")).to_be_visible()
+    bob.axe()
+    page.unroute_all()
+    page.get_by_role("button", name="Reload the page").click()
+    expect(page.get_by_role("heading", name="Notifications", level=1)).to_be_visible()
+    expect(page.get_by_text("The console was renewed")).to_have_count(0)
+
+
+def test_what_runs_beside_the_screens_does_not_die_unsaid(town: Console) -> None:
+    bob = fresh(town)
+    page = bob.page
+    page.route("**/assets/store-*.js", lambda route: route.abort())  # what follows the waiting cards
+    page.goto(town.world.url + "/help")
+    expect(page.get_by_role("alert")).to_contain_text("A part of the console could not be fetched")
+    expect(page.get_by_role("heading", name="Help", level=1)).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Reload the page").click()
+    expect(page.get_by_role("heading", name="Help", level=1)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_offline_the_console_says_so(town: Console) -> None:

@@ -98,8 +98,13 @@ export async function start(): Promise<void> {
   }
 }
 
-/** After a sign-in whose trust has verified: the screens may draw, the line is opened. */
+/** After a sign-in whose trust has verified: the screens may draw, the line is opened. Another person than before gets a new page. */
 export async function signedIn(standing: Account, found?: Who): Promise<void> {
+  const former = account.peek();
+  if (former && !(former.org === standing.org && former.person === standing.person && former.device === standing.device)) {
+    leave();
+    return;
+  }
   trouble.value = undefined;
   hangUp();
   endBackground();
@@ -126,17 +131,20 @@ export async function signOut(): Promise<void> {
   await relay.post("/v1/logout").catch((error: unknown) => {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
   });
+  history.replaceState(null, "", "/"); // the path may name a secret
   leave();
 }
 
-/** Leaves without a call: the session is known to be over. */
+/** Leaves without a call: the session is known to be over. The page begins anew, so that nothing of this person is left in its
+ * memory for whoever comes next. */
 export function leave(): void {
   hangUp();
   endBackground();
   account.value = undefined;
   who.value = undefined;
   waiting.value = 0;
-  session.value = "signed-out";
+  session.value = "starting"; // nothing can be pressed in the meantime
+  setTimeout(() => location.reload()); // after the screens have gone, with what asks before they are left
 }
 
 function endBackground(): void {
