@@ -238,6 +238,9 @@ def test_what_cannot_be_sealed_says_why_and_nothing_is_stored(town: tuple[Party,
         expect(go).to_have_attribute("aria-disabled", "true")
     fill_path(page, "dev/x")
     expect(page.get_by_text("No policy says who may release dev/x.")).to_be_visible()
+    # bob cannot make one: the page says who can, and where the policies stand.
+    expect(page.get_by_role("alert")).to_contain_text("ask alice")
+    expect(page.get_by_role("link", name="Look at the policies")).to_have_attribute("href", "/policies")
     fill_path(page, "prod/x")
     expect(page.get_by_text("A new secret")).to_be_visible()
     go.click()

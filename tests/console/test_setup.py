@@ -74,6 +74,13 @@ def test_first_start_gives_what_org_create_gives(console: Console) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
+    # No policy stands yet, and whoever can make one is led there.
+    page.goto(console.world.url + "/secrets?new=1")
+    page.get_by_label("Name", exact=True).fill("prod/db")
+    expect(page.get_by_role("alert")).to_contain_text("No policy says who may release prod/db.")
+    page.get_by_role("link", name="Make a policy").click()
+    expect(page.get_by_role("heading", name="New policy")).to_be_visible()
+
     trust = fetched(page, "/v1/trust")
     root, roster = payload(trust["roots"][0]), payload(trust["roster"])
     assert (root["version"], root["rp_id"], root["origins"]) == (1, NAME, [console.world.url])

@@ -1,11 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Account } from "../../device/account";
-import { envText as texts, sealText, secretsText } from "../../texts/secrets";
+import { envText as texts, secretsText } from "../../texts/secrets";
 import { Badge, Button, List, Name, Notice, Problem, Row, announce } from "../../ui";
 import type { Assignment } from "../../work/dotenv";
 import { rewritten, sealLines, type Line, type LineState } from "../../work/env-sealing";
 import { save } from "../../work/exporting";
 import type { Naming } from "./names";
+import { PlanProblem } from "./plan-problem";
 import { Warnings } from "./planned";
 
 /** Browsers take the dot off a name that begins with one: `.env` comes back as `stillvault.env`. */
@@ -75,7 +76,7 @@ export function Sealing({ account, file, lines, name, change, again }: Props) {
         </>
       ) : null}
       {kept > 0 ? <Notice kind="warn" title={texts.left(kept)} text={texts.leftText} /> : null}
-      {unplanned.length > 0 && !begun ? <Problem title={sealText.planFailed} error={unplanned[0]?.error} /> : null}
+      {unplanned.length > 0 && !begun ? <PlanProblem account={account} error={unplanned[0]?.error} name={name} /> : null}
       {failed ? <Problem title={texts.failed} error={failed.error} /> : null}
       <List label={texts.title}>
         {lines.map((line) => <LineRow key={line.assignment.line} line={line} name={name} begun={begun} />)}

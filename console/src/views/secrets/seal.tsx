@@ -8,6 +8,7 @@ import { sealingText } from "../../texts/sealing";
 import { plan, sealValue, type Plan } from "../../work/sealing";
 import { useLoad } from "../loading";
 import { useNames } from "./names";
+import { PlanProblem } from "./plan-problem";
 import { Planned } from "./planned";
 import { FileValue, GeneratedValue, TextValue, type ValueSource } from "./value";
 
@@ -78,7 +79,7 @@ function OneSecret({ account, fixed, another }: Props & { another: () => void })
         )}
         <div role="status" class="secrets-plan">
           {planned.busy && isPath(settled) ? <p class="small">{texts.looking}</p> : null}
-          <Problem title={texts.planFailed} error={planned.error} />
+          <PlanProblem account={account} error={planned.error} name={name} />
           {ready && planned.data ? <Planned plan={planned.data} name={name} /> : null}
         </div>
         <Choice legend={texts.kind} value={kind} options={texts.kinds} onInput={(value) => setKind(value as keyof typeof INPUTS)} />
