@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Litestar, Request, Response
@@ -50,6 +50,9 @@ from stillvault.relay.store.writer import Writer
 from stillvault.relay.sweeper import clean, sweep
 from stillvault.relay.telemetry import port as metrics_port
 from stillvault.relay.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from stillvault.relay.telemetry.traces import Traces
 
 Handler = Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]]
 
@@ -92,7 +95,7 @@ async def start(settings: Settings, port: int) -> Running:
     journal = Journal(settings.log_level)
     seed = log.load_or_make_seed(directory / "log.key")
     asked = metrics_port.listen(settings)
-    receivers = forwarder.receivers(settings, origin)
+    receivers, traces = forwarder.receivers(settings, origin), _traces(settings)
     sender = Sender(settings.notify, origin, Vapid(load_or_make_key(directory / "vapid.key"), origin))
     path = database_path(directory)
     writing, before, after, written = upgrade.open_current(settings, int(time.time()))
@@ -121,6 +124,7 @@ async def start(settings: Settings, port: int) -> Running:
         journal=journal,
         metrics=metrics,
         forwarded={},
+        traces=traces,
         clock=lambda: int(time.time()),
     )
     metrics.watch(relay, lambda: tls.expires(chain).timestamp())
@@ -128,10 +132,25 @@ async def start(settings: Settings, port: int) -> Running:
     if settings.metrics_address and asked is None:
         journal.warning("metrics are not served: another program has the port", address=settings.metrics)
     backups = Backups(relay)
+    forwarders = forwarder.start(relay, receivers)
+    if traces:
+        forwarders.append(asyncio.create_task(traces.run(hub, journal)))
     return Running(
         relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()), served,
-        forwarder.start(relay, receivers), backups, asyncio.create_task(backups.run()),
+        forwarders, backups, asyncio.create_task(backups.run()),
     )  # fmt: skip
+
+
+def _traces(settings: Settings) -> Traces | None:
+    """OpenTelemetry is loaded where the settings ask for traces, and nowhere else."""
+    if not settings.forward.traces:
+        return None
+    try:
+        from stillvault.relay.telemetry.traces import Traces
+    except ImportError:
+        rule = "the extra that makes traces is not installed"
+        raise BadSetting("settings", "forward.traces", rule, "Install stillvault[otel].") from None
+    return Traces(settings.forward)
 
 
 def _organisation(path: Path, reading: Connection) -> Organisation:
@@ -223,7 +242,9 @@ def application(relay: Relay, port: int) -> App:
     host, outer_port = public_host(relay.origin)
     hosts = {f"{name}:{number}" for name in (host, "localhost", "127.0.0.1") for number in {outer_port, port}} | {host}
     served_too = static.beside(static.load(relay.journal), litestar)  # type: ignore[arg-type]
-    return relay.metrics.counted(Edge(served_too, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal))
+    edge = Edge(served_too, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal)
+    counted = relay.metrics.counted(edge)
+    return relay.traces.traced(counted) if relay.traces else counted
 
 
 def _refused(_request: Request[Any, Any, Any], error: ProblemError | StillvaultError) -> Response[bytes]:

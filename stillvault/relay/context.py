@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from stillvault.crypto import public
 from stillvault.relay.hub import Hub
@@ -18,6 +19,9 @@ from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.invites import StoredInvite
 from stillvault.relay.store.writer import Writer
 from stillvault.relay.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from stillvault.relay.telemetry.traces import Traces  # what it needs is loaded only where traces are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Relay:
     journal: Journal
     metrics: Metrics
     forwarded: dict[str, int]  # by receiver: how many rows of the log it has
+    traces: Traces | None
     clock: Callable[[], int]
 
 
