@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -111,6 +112,11 @@ def test_an_approvers_freeze_is_lifted(town: tuple[Console, Tab]) -> None:
     # It may ask again. This browser, which froze it, goes on hiding it for as long as it was told to.
     host.spawn("read", "-n", "sv://prod/db")
     expect(alice.open("/").get_by_text("1 card of a client that you froze is not shown")).to_be_visible()
+    alice.axe()
+    # Its own person ends that, there.
+    page.get_by_role("button", name="Show its cards again").click()
+    expect(page.get_by_role("list", name="Waiting cards")).to_contain_text("prod/db")
+    expect(page.get_by_text("that you froze")).to_have_count(0)
 
 
 def test_what_does_not_verify_is_nobodys_word_and_hides_nothing(town: tuple[Console, Tab]) -> None:
@@ -146,6 +152,11 @@ def test_an_agent_is_invited_with_its_host_and_refused_without(town: tuple[Conso
     page.get_by_label("Host it lives on").fill("db-1")
     page.get_by_role("button", name="Make the command").click()
     expect(page.get_by_role("heading", name="Invite for agent/claude")).to_be_visible()
+    # The host's daemon must be told which callers are this agent: the entry that it takes, and where.
+    entry = page.get_by_role("group", name="Which callers are this agent")
+    assert tomllib.loads(entry.inner_text()) == {"identity": [{"client": "agent/claude", "exe": "/usr/bin/claude", "uid": 1000}]}
+    expect(page.get_by_text("/etc/stillvault/identities.toml").first).to_be_visible()
+    expect(page.get_by_role("link", name="Help on agents")).to_have_attribute("href", "/help")
     alice.axe()
     page.get_by_role("button", name="Cancel this invite").click()
     expect(page.get_by_text("The invite is cancelled")).to_be_visible()

@@ -21,6 +21,13 @@ export const helpText = {
   compare: "Compare the script that this relay serves",
   compareText: "The command line carries its own copy of this console. It fetches everything that the relay serves, headers included, and compares byte by byte. Run it from another machine than the relay, and again after an update.",
   careful: "For what must not depend on a web page, approve in a terminal: stillvault inbox, then stillvault approve.",
+  agents: "Agents and the host that they live on",
+  agentsList: [
+    "An agent is a client of its own, with scopes of its own, on a host that has joined. It joins in the home of that host's daemon: the same daemon serves both.",
+    "Which callers are the agent stands in identities.toml of that home, or in the file that the daemon was started with (--identities). All conditions of an entry must hold for the caller or one of its ancestors; the first entry that holds counts.",
+    "The file and the directories above it belong to root, or to the daemon's account, and nobody else may write them. It is read again when it changes. A file that cannot be used leaves the last good one in force.",
+    "stillvault whoami, run by the agent, says as whom it asks and which entry was met. What a caller says about itself never counts.",
+  ],
   keys: "Keyboard",
   keysOn: "Shortcuts of single keys",
   keysOnHint: "Turn them off where you steer by voice. Kept in this browser.",

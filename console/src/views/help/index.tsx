@@ -21,6 +21,7 @@ export default function Screen() {
           <p>{texts.careful}</p>
         </Card>
       </Section>
+      <Section title={texts.agents}><Points lines={texts.agentsList} /></Section>
       <Keys />
       <Interface />
     </Page>

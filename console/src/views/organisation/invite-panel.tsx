@@ -23,6 +23,7 @@ import { Qr } from "../../ui/qr";
 import { confirm, type Confirmed } from "../../work/inviting";
 import { cancelInvite, granted, invitesOf, INVITE_LIFE, typedWords, type Granted } from "../../work/invites";
 import { useLoad } from "../loading";
+import { AgentIdentity } from "./identity";
 import { LoadFailed } from "./load-failed";
 
 const LOOK = 3000; // milliseconds between looks, where an event was missed
@@ -65,6 +66,7 @@ export function InvitePanel({ account, invite, back }: { account: Account; invit
       <LoadFailed title={texts.loadFailed} of={found} />
       {over ? <Notice kind="warn" title={cancelled ? texts.cancelled : (texts.states[state] ?? state)} /> : null}
       {over || state !== "open" ? null : <Link given={given} />}
+      {over || given.kind !== "client" ? null : <AgentIdentity subject={given.subject} host={given.host} />}
       {over ? null : (
         <>
           <p role="status">
@@ -213,6 +215,7 @@ function Joined({ done, back }: { done: Confirmed; back: string }) {
   return (
     <Page title={title} actions={<ButtonLink href={back}>{texts.back}</ButtonLink>}>
       <Notice kind="good" title={title} text={text} />
+      {done.kind === "client" ? <AgentIdentity subject={done.subject} host={done.host} /> : null}
       {done.kind === "person" ? (
         <div class="actions">
           <ButtonLink href="/policies?reseal=">{texts.sealAgain}</ButtonLink>
