@@ -21,7 +21,9 @@ export const pending = {
   heldWhy: (atOnce: number, anHour: number) =>
     `This browser shows ${many(atOnce, "card", "cards")} at once and ${number(anHour)} an hour, whatever the relay sends. The others come up when there is room.`,
   muted: (count: number) => `${many(count, "card", "cards")} of a client that you froze ${count === 1 ? "is" : "are"} not shown`,
-  mutedText: "This browser hides them until the time that you chose is over, also where an administrator lifted the freeze.",
+  mutedText: "This browser hides them until the time that you chose is over, also where an administrator lifted the freeze. Nobody but you can end that.",
+  mutedUntil: (until: number) => `until ${exact(until)}`,
+  showAgain: "Show its cards again",
   more: (count: number) => `and ${number(count)} more`,
   secrets: (count: number) => `${number(count)} secrets`,
   row: (host: string) => `on ${host}`,

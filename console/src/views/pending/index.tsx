@@ -3,12 +3,13 @@
 import { useEffect } from "preact/hooks";
 import { account as signedIn } from "../../app/session";
 import { pending as texts } from "../../texts/pending";
-import { Badge, ButtonLink, Empty, List, Name, Notice, Page, Problem, Row, Skeleton, Time, TimeLeft } from "../../ui";
+import { Badge, Button, ButtonLink, Empty, List, Name, Notice, Page, Problem, Row, Skeleton, Time, TimeLeft } from "../../ui";
 import { limitsOf } from "../../work/approving/budget";
 import type { Entry } from "../../work/approving/entries";
 import { worthALook } from "../../work/approving/marks";
+import { showAgain } from "../../work/approving/prompts";
 import { Detail } from "./detail";
-import { entries, failure, held, loaded, memory, muted, noApprover, open, refused } from "./store";
+import { entries, failure, held, loaded, memory, muted, noApprover, open, refused, renew } from "./store";
 import "./style.css";
 
 export default function Screen({ params }: { params: { card?: string } }) {
@@ -60,12 +61,31 @@ function Waiting({ current }: { current: string }) {
       {held.value ? (
         <Notice title={texts.held(held.value)} text={texts.heldWhy(limits.shownAtOnce, limits.shownPerHour)} />
       ) : null}
-      {muted.value ? <Notice title={texts.muted(muted.value)} text={texts.mutedText} /> : null}
+      {muted.value.length ? <Muted /> : null}
       {refused.value.map((one) => (
         <Notice key={one.request + one.code} kind="danger" title={texts.unverified}
           text={texts.refusals[one.code] ?? texts.unverifiedText} code={one.code} />
       ))}
     </>
+  );
+}
+
+/** Cards of clients that this browser froze: hidden whatever the relay says, until the person at it says otherwise. */
+function Muted() {
+  const account = signedIn.value;
+  const now = account?.now() ?? 0;
+  const clients = memory.value.muted.filter((one) => now < one.until && muted.value.includes(one.subject));
+  return (
+    <Notice title={texts.muted(muted.value.length)} text={texts.mutedText}>
+      {clients.map(({ subject, until }) => (
+        <div key={subject} class="actions">
+          <span>
+            <Name text={subject} /> {texts.mutedUntil(until)}
+          </span>
+          <Button onClick={() => account && showAgain(account, subject).then(renew)}>{texts.showAgain}</Button>
+        </div>
+      ))}
+    </Notice>
   );
 }
 

@@ -22,7 +22,7 @@ const MATTERS = new Set<Event["kind"]>(["prompt", "withdrawn", "state", "roster"
 export const entries = signal<readonly Entry[]>([]);
 export const refused = signal<readonly RefusedPrompt[]>([]);
 export const held = signal(0);
-export const muted = signal(0);
+export const muted = signal<readonly string[]>([]);
 export const loaded = signal(false);
 export const failure = signal<unknown>(undefined);
 /** The relay gives this person no cards: they are no approver. */
@@ -86,7 +86,7 @@ function reset(): void {
   entries.value = [];
   refused.value = [];
   held.value = 0;
-  muted.value = 0;
+  muted.value = [];
   loaded.value = false;
   failure.value = undefined;
   noApprover.value = false;

@@ -103,6 +103,11 @@ export function withMuted(state: State, subject: string, until: number, now: num
   return { ...state, muted: [...kept, { subject, until }] };
 }
 
+/** Shows this client's cards again before that time: its person says so here, and nobody else can. */
+export function withoutMuted(state: State, subject: string): State {
+  return { ...state, muted: state.muted.filter((one) => one.subject !== subject) };
+}
+
 export function isMuted(state: State, subject: string, now: number): boolean {
   return state.muted.some((one) => one.subject === subject && now < one.until);
 }

@@ -12,7 +12,7 @@ import { b64 } from "../../protocol/text";
 import type { Trust } from "../../protocol/trust";
 import { counted, hasRoom, limitsOf } from "./budget";
 import { type Card, type Fact, factOf, identityOf, makeCards, rules, subjectOf } from "./card";
-import { decided, EMPTY, isMuted, type State } from "./memory";
+import { decided, EMPTY, isMuted, type State, withoutMuted } from "./memory";
 
 const MOST_REFUSED = 20; // prompts that fail are looked at no further than this: the rest is held
 const FRESH = 60; // seconds that a verified prompt is taken for verified under the same roster; `release` checks again
@@ -36,7 +36,8 @@ export interface Waiting {
   cards: Card[];
   refused: RefusedPrompt[];
   held: number;
-  muted: number;
+  /** The clients of cards that are not shown since this browser froze them: an entry a card. */
+  muted: string[];
   state: State;
   trust: Trust;
 }
@@ -87,7 +88,7 @@ export async function waiting(account: Account, verified: Verified): Promise<Wai
   ]);
   const now = account.now();
   verified.prune(now);
-  const found: Waiting = { cards: [], refused: [], held: 0, muted: 0, state: await stateOf(account), trust };
+  const found: Waiting = { cards: [], refused: [], held: 0, muted: [], state: await stateOf(account), trust };
   const atOnce = limitsOf(found.state).shownAtOnce;
   for (const { id, prompts } of await sorted(given.prompts, found)) {
     if (found.cards.length >= atOnce || found.refused.length >= MOST_REFUSED || !hasRoom(id, found.state, now)) {
@@ -102,9 +103,14 @@ export async function waiting(account: Account, verified: Verified): Promise<Wai
   return found;
 }
 
+/** Ends the hiding of a client that was frozen here. The relay's hold is another thing, and an administrator's to lift. */
+export async function showAgain(account: Account, subject: string): Promise<void> {
+  await changeState(account, (state) => withoutMuted(state, subject));
+}
+
 function admit(card: Card, found: Waiting, now: number): void {
   if (isMuted(found.state, subjectOf(card), now)) {
-    found.muted += 1;
+    found.muted.push(subjectOf(card));
     return;
   }
   found.state = counted(card.id, identityOf(card), found.state, now);
