@@ -118,3 +118,23 @@ def test_an_edit_that_somebody_overtook_is_made_again_on_their_roster(town: tupl
     alice.context.unroute("**/v1/roster")
     assert len(asked) == 2
     expect(alice.open("/policies").get_by_role("list", name="Policies")).to_contain_text("late")
+
+
+def test_a_policy_is_removed_when_nothing_lies_under_it(town: tuple[Console, Tab, Tab]) -> None:
+    _, alice, _ = town
+    policy(alice, "old", "old/**", ("alice",))
+    seal(alice, "old/db", "value")
+    page = alice.open("/policies/old")
+    page.get_by_role("link", name="Remove this policy").click()
+    expect(page.get_by_role("alert")).to_contain_text("Policy old governs old/db")
+    expect(page.get_by_role("button", name="Remove the policy")).to_have_count(0)
+    alice.axe()
+    policy(alice, "new", "old/db", ("alice",))
+    page = alice.open("/policies/old?remove=")
+    expect(page.get_by_text("No secret lies under it")).to_be_visible()
+    expect(page.get_by_role("list", name="Sealed on its terms")).to_contain_text("old/db")
+    expect(page.get_by_text("Policy old is gone")).to_be_visible()
+    alice.axe()
+    page.get_by_role("button", name="Remove the policy").click()
+    expect(page.get_by_role("list", name="Policies")).to_be_visible()
+    expect(page.get_by_role("link", name="old")).to_have_count(0)

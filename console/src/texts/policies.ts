@@ -40,8 +40,19 @@ export const policiesText = {
   reseal: "Look at them",
 } as const;
 
+export const removePolicyText = {
+  title: (id: string) => `Remove policy ${id}`,
+  lead: "A policy goes when no secret lies under it. Nothing is sealed again by that, and nobody gets or loses a secret.",
+  free: "No secret lies under it",
+  sealed: "Sealed on its terms",
+  sealedText: "Another policy governs these by now. Their seals keep the old terms until they are sealed again.",
+  go: "Remove the policy",
+  done: (id: string) => `Policy ${id} is removed`,
+} as const;
+
 export const policyText = {
   back: "All policies",
+  remove: "Remove this policy",
   titleNew: "New policy",
   unknown: "There is no policy of that name",
   unknownText: "Look at the list.",

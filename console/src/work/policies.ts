@@ -47,6 +47,13 @@ export function effectOf(before: Roster, after: Roster, id: string, seals: reado
   return effect;
 }
 
+/** What a policy's removal would concern: paths that it governs now, and paths whose seal carries it while another governs them. */
+export function lyingUnder(roster: Roster, id: string, seals: readonly Sealed[]): { governed: string[]; sealed: string[] } {
+  const governed = seals.filter((one) => governing(roster.policies, one.path)?.id === id).map((one) => one.path);
+  const carry = seals.filter((one) => one.payload.core.policy.id === id && !governed.includes(one.path)).map((one) => one.path);
+  return { governed: governed.sort(order), sealed: carry.sort(order) };
+}
+
 function usable(roster: Roster, person: string, policy: Policy, now: number): boolean {
   const devices = roster.people.find((one) => one.id === person)?.devices ?? [];
   return devices.some((one) => isAlive(one, now) && tierAtLeast(one.tier, policy.tier));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { effectOf, meet, overlapping, presetOf, withPreset } from "../../src/work/policies";
+import { effectOf, lyingUnder, meet, overlapping, presetOf, withPreset } from "../../src/work/policies";
 import { changes } from "../../src/work/changes";
 import { freshRule, withPolicy } from "../../src/work/roster";
 import { expiring, renewable } from "../../src/work/renewing";
@@ -19,6 +19,13 @@ describe("what a policy changes", () => {
     const effect = effectOf(before, after, "prod", [sealed("prod/a"), sealed("dev/x", before.policies[1]), sealed("x/y", before.policies[1])], NOW);
     expect(effect).toEqual({ governs: ["dev/x", "prod/a"], takes: [{ path: "dev/x", from: "all" }], leaves: [], reseal: ["dev/x", "prod/a"],
       stops: ["dev/x", "prod/a"], added: ["carol"], removed: ["bob"], without: ["carol"] });
+  });
+
+  test("what lies under a policy, and what only carries its old terms", () => {
+    const now = roster(PEOPLE, [PROD, policy("db", ["alice"], { match: ["prod/db"] })]);
+    const under = lyingUnder(now, "prod", [sealed("prod/x"), sealed("prod/db"), sealed("prod/a"), sealed("dev/x", now.policies[1])]);
+    expect(under).toEqual({ governed: ["prod/a", "prod/x"], sealed: ["prod/db"] });
+    expect(lyingUnder(now, "db", [sealed("prod/x")])).toEqual({ governed: [], sealed: [] });
   });
 
   test("another administrator's change is not undone unseen", () => {

@@ -107,6 +107,11 @@ function Form({
           ) : admin && !standing ? (
             <p>{texts.fillIn}</p>
           ) : null}
+          {admin && standing ? (
+            <div class="actions">
+              <ButtonLink href={`/policies/${standing.id}?remove=`}>{texts.remove}</ButtonLink>
+            </div>
+          ) : null}
         </div>
       </div>
     </>
