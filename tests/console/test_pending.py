@@ -36,6 +36,7 @@ def test_a_card_comes_by_itself_is_approved_and_taken_back(town: Town) -> None:
         expect(card).to_contain_text(fact)
     expect(card.get_by_role("group", name="The caller says")).to_contain_text("nightly report")
     expect(page.get_by_role("link", name="Pending")).to_contain_text("1")
+    expect(page.locator(".hidden[aria-live]")).to_have_text("")  # what was read out stands nowhere when it may be true no more
     assert page.evaluate("document.activeElement.matches('h1, h2, a, body')")  # never an action
     town.bob.axe()
     page.get_by_label("Lease").select_option("300")  # the window may only shrink

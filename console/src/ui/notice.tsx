@@ -54,14 +54,20 @@ export function Problem({ error, title }: { error: unknown; title: string }) {
   );
 }
 
+const SAID = 5_000; // milliseconds: longer than a reader needs to take it, and then nobody finds it where it is not true any more
 const said = signal("");
 let turn = 0;
+let quiet: ReturnType<typeof setTimeout> | undefined;
 
-/** Says `text` politely to a screen reader; the focus stays where it is. */
+/** Says `text` politely to a screen reader, once; the focus stays where it is. */
 export function announce(text: string): void {
   // The same words twice are two events; without a difference in the text the second would not be read.
   turn += 1;
   said.value = text + (turn % 2 ? " " : "");
+  clearTimeout(quiet);
+  quiet = setTimeout(() => {
+    said.value = "";
+  }, SAID);
 }
 
 /** Stands once, in the shell. */

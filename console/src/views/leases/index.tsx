@@ -41,6 +41,7 @@ function Leases({ account: { api } }: { account: Account }) {
   const end = async (name: string, order: { requests: string[] } | { all: true }) => {
     setBusy(name);
     setError(undefined);
+    setEnded(undefined);
     setAsking(false);
     try {
       setEnded((await api.post<{ count?: number }>("/v1/leases/end", order)).count ?? 0);
