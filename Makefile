@@ -7,7 +7,7 @@ DIR ?= tests/vectors
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build console wheel image test check fmt vectors demo run bench load fuzz e2e screenshots attack faults clean
+.PHONY: help setup build console wheel image test check fmt vectors demo run bench load fuzz e2e screenshots attack abuse faults clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ attack: build ## the hostile relay: its rows one by one, then every leaf of reco
 
 screenshots: build ## each screen of the console at phone and desktop size, into docs/guides/console/
 	$(VENV)/python -m tests.console.shots
+
+abuse: build ## 10,000 malformed requests, floods of connections, bodies without end, against one relay
+	MALFORMED=9999 $(VENV)/python -m pytest -s tests/ops/test_abuse.py
 
 faults: build ## kills under load, a full disk, a wrong clock
 	$(VENV)/python -m pytest tests/faults -s

@@ -7,7 +7,6 @@ edge, `stop` ends who waits and folds the database. Nothing else in the package 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import os
 import secrets as randomness
 import time
@@ -24,7 +23,8 @@ from litestar.response import Stream
 
 from stillvault.crypto import public
 from stillvault.protocol.errors import Refused, StillvaultError
-from stillvault.relay import agefile, log, openapi, static, tls, upgrade
+from stillvault.relay import agefile, log, openapi, static, upgrade
+from stillvault.relay.certificate import Certificate
 from stillvault.relay.context import Call, Relay
 from stillvault.relay.directory import lock, prepare_directory
 from stillvault.relay.edge import App, Edge
@@ -65,8 +65,7 @@ class Running:
     """A started relay: its parts, its certificate, its lock, and what runs beside the server."""
 
     relay: Relay
-    chain: Path
-    key: Path
+    certificate: Certificate
     lock: int
     sweeper: asyncio.Task[None]
     dispatcher: asyncio.Task[None]
@@ -84,15 +83,8 @@ async def start(settings: Settings, port: int) -> Running:
     held = lock(directory)
     origin = origin_of(settings, port)
     host, outer_port = public_host(origin)
-    if settings.tls_cert:
-        chain, key = Path(settings.tls_cert), Path(settings.tls_key)
-    else:
-        now = datetime.datetime.now(datetime.UTC)
-        chain, key = tls.prepare(directory, [host, "localhost", "127.0.0.1"], now)
-    anchor = tls.trust_anchor(chain)
-    tls.context(chain, key)
-    tls.keep_own(directory, chain if settings.tls_cert else None)
     journal = Journal(settings.log_level)
+    certificate = Certificate(settings, host, journal)
     seed = log.load_or_make_seed(directory / "log.key")
     asked = metrics_port.listen(settings)
     receivers, traces = forwarder.receivers(settings, origin), _traces(settings)
@@ -110,7 +102,7 @@ async def start(settings: Settings, port: int) -> Running:
     relay = Relay(
         settings=settings,
         origin=origin,
-        ca_pem=anchor,
+        ca_pem=certificate.anchor,
         reader=reading,
         writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake, metrics),
         hub=hub,
@@ -127,7 +119,7 @@ async def start(settings: Settings, port: int) -> Running:
         traces=traces,
         clock=lambda: int(time.time()),
     )
-    metrics.watch(relay, lambda: tls.expires(chain).timestamp())
+    metrics.watch(relay, lambda: certificate.expires.timestamp())
     served = await metrics_port.serve(asked, metrics.page) if asked else None
     if settings.metrics_address and asked is None:
         journal.warning("metrics are not served: another program has the port", address=settings.metrics)
@@ -136,7 +128,7 @@ async def start(settings: Settings, port: int) -> Running:
     if traces:
         forwarders.append(asyncio.create_task(traces.run(hub, journal)))
     return Running(
-        relay, chain, key, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()), served,
+        relay, certificate, held, asyncio.create_task(sweep(relay)), asyncio.create_task(Dispatcher(relay).run()), served,
         forwarders, backups, asyncio.create_task(backups.run()),
     )  # fmt: skip
 
@@ -242,7 +234,7 @@ def application(relay: Relay, port: int) -> App:
     host, outer_port = public_host(relay.origin)
     hosts = {f"{name}:{number}" for name in (host, "localhost", "127.0.0.1") for number in {outer_port, port}} | {host}
     served_too = static.beside(static.load(relay.journal), litestar)  # type: ignore[arg-type]
-    edge = Edge(served_too, hosts, [relay.origin], relay.settings.limits.body_bytes, relay.journal)
+    edge = Edge(served_too, hosts, [relay.origin], relay.settings, relay.journal)
     counted = relay.metrics.counted(edge)
     return relay.traces.traced(counted) if relay.traces else counted
 

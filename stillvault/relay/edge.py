@@ -3,14 +3,17 @@
 In this order, the first that fails answers:
 1. Only HTTP/1.0 and 1.1 requests. No upgrades.
 2. The path in its one spelling: no escapes, no empty, dotted or trailing parts. Refused, never "fixed".  # C3
-3. Headers that decide something at most once. Host from the allow-list (N6); X-Forwarded-* and Forwarded mean nothing here.
-   A foreign Origin is refused (N7, C15).
+3. Headers that decide something at most once. Host from the allow-list; no X-Forwarded-* or Forwarded changes that, and the
+   one that names the client is read from the operator's own proxies alone (N6, forwarded.py). A foreign Origin is refused
+   (N7, C15).
 4. The query: known characters, each name once.
-5. A body only with POST, as plain `application/json`, up to the limit, in UTF-8, at most 16 deep and 20,000 values long, and
-   strict JSON: no duplicate names (A10), no null, no floats, no negative or large integers.  # C12
+5. A body only with POST, as plain `application/json`, up to the limit and while there is room for it (room.py), in UTF-8, at
+   most 16 deep and 20,000 values long, and strict JSON: no duplicate names (A10), no null, no floats, no negative or large
+   integers.  # C12
 What a route does with it comes after. Whatever fails inside the application comes out here as a problem without its cause (C13).
 
-The scope's path and query may be trusted after this; `scope["query"]` is the parsed query.
+The scope's path, query and client may be trusted after this; `scope["query"]` is the parsed query, the client's address is the
+one that limits count.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from stillvault.protocol.errors import StillvaultError
+from stillvault.relay.forwarded import Trusted, client_of, networks, peer_of
 from stillvault.relay.journal import Journal
 from stillvault.relay.problems import ProblemError, describe
+from stillvault.relay.room import SMALL_BODY, Room
+from stillvault.relay.settings import Settings
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -60,15 +66,19 @@ _SECURITY = [
 class Edge:
     """`hosts` are the literal Host values that name this relay; `origins` the origins that may call it from a browser."""
 
-    def __init__(self, app: App, hosts: Iterable[str], origins: Iterable[str], body_limit: int, journal: Journal) -> None:
+    def __init__(self, app: App, hosts: Iterable[str], origins: Iterable[str], settings: Settings, journal: Journal) -> None:
         self._app = app
         self._hosts = frozenset(host.encode() for host in hosts)
         self._origins = frozenset(origin.encode() for origin in origins)
-        self._limit = body_limit
+        self._limit = settings.limits.body_bytes
+        self._room = Room(settings.limits.bodies_bytes, self._limit)
+        self._trusted: Trusted = networks(settings.trusted_proxies)
+        self._proxy_header = settings.proxy_header
         self._journal = journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
+        held = _Held(self._room)
 
         async def answer(message: Message) -> None:
             nonlocal started
@@ -81,19 +91,30 @@ class Edge:
 
         try:
             headers = self._headers(scope)
+            held.peer = self._client(scope)
             scope["query"] = parse_query(scope.get("query_string", b""))
-            body = await self._body(scope, headers, receive)
+            body = await self._body(scope, headers, receive, held)
             await self._app(scope, _replay(body, receive), answer)
         except (ProblemError, StillvaultError) as error:
             # What was not read of the body must not be taken for the next request: the connection ends.
             if not started:
-                await _refuse(
-                    scope, answer, error, close=isinstance(error, ProblemError) and error.status in (400, 408, 413, 415)
-                )
+                unread = isinstance(error, ProblemError) and (error.status in (400, 408, 413, 415) or held.refused)
+                await _refuse(scope, answer, error, close=unread)
         except Exception as error:  # noqa: BLE001  the last net: no cause, no stack, no bytes of the request leave  # C13
             self._journal.failure("request", error)
             if not started:
                 await _refuse(scope, answer, ProblemError("internal"), close=True)
+        finally:
+            held.give_back()
+
+    def _client(self, scope: Scope) -> str:
+        """Who calls, for every limit; the scope says the same from here on."""
+        address, port = scope.get("client") or ("", 0)
+        if self._trusted:
+            address = client_of(address, scope["headers"], self._trusted, self._proxy_header)
+        peer = peer_of(address)
+        scope["client"] = (peer, port)
+        return peer
 
     def _headers(self, scope: Scope) -> dict[bytes, bytes]:
         # 1. plain HTTP
@@ -116,7 +137,7 @@ class Edge:
             raise ProblemError("origin")
         return found
 
-    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, held: _Held) -> bytes:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 12:
             raise ProblemError("bad-request", "Content-Length is not a number")
@@ -139,12 +160,30 @@ class Edge:
             total += len(part)
             if total > self._limit:
                 raise ProblemError("body-size")
+            held.grow(total)
             parts.append(part)
             if not message.get("more_body"):
                 break
         body = b"".join(parts)
         check_json(body)
         return body
+
+
+class _Held:
+    """What one body takes of the room."""
+
+    def __init__(self, room: Room) -> None:
+        self._room, self._size, self.peer, self.refused = room, 0, "", False
+
+    def grow(self, total: int) -> None:
+        if (more := total - SMALL_BODY - self._size) > 0:
+            self.refused = True
+            self._room.take(self.peer, more)
+            self._size, self.refused = self._size + more, False
+
+    def give_back(self) -> None:
+        if self._size:
+            self._room.give_back(self.peer, self._size)
 
 
 def parse_query(raw: bytes) -> dict[str, str]:

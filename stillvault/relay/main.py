@@ -6,10 +6,12 @@ the fix; wrong usage ends with 2; a relay that cannot be reached with 14. `--for
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import http.client
 import json
 import os
+import signal
 import ssl
 import sys
 from urllib.parse import urlsplit
@@ -51,7 +53,9 @@ def serve(data: str | None, listen: str | None, public_url: str | None, tls_cert
 
 
 async def _serve(settings: Settings) -> None:
-    from stillvault.relay import app, tls
+    from stillvault.relay import app
+    from stillvault.relay.firstboot import welcome
+    from stillvault.relay.forwarded import networks
     from stillvault.relay.server import Server, listen
 
     try:
@@ -63,10 +67,13 @@ async def _serve(settings: Settings) -> None:
         ) from error
     port = listener.getsockname()[1]
     running = await app.start(settings, port)
+    relay, certificate = running.relay, running.certificate
     try:
-        context = tls.context(running.chain, running.key)
-        server = Server(app.application(running.relay, port), listener, context, settings.limits)
-        relay = running.relay
+        trusted = networks(settings.trusted_proxies)
+        served = app.application(relay, port)
+        server = Server(served, listener, certificate.context, settings.limits, relay.journal, trusted)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, certificate.ask)
+        watching = asyncio.create_task(certificate.watch(server.renew))
 
         def ready() -> None:
             gc.collect()
@@ -76,10 +83,10 @@ async def _serve(settings: Settings) -> None:
             relay.journal.info("ready", pid=os.getpid(), url=relay.origin)
             if settings.profile == "laboratory":
                 relay.journal.warning("profile laboratory: nothing spares people's screens; for tests and load, never for people")
-            if relay.organisation.standing is None:
-                relay.journal.info("no organisation yet", next=f"stillvault-relay setup-url --data {settings.data}")
+            welcome(relay)
 
         await server.run(ready, relay.hub.close)
+        watching.cancel()
         relay.journal.info("stopped")
     finally:
         await app.stop(running)
@@ -108,7 +115,7 @@ def fingerprint(data: str | None, tls_cert: str | None) -> None:
 
     # The key stands beside a chain only where it serves; the fingerprint needs the chain alone.
     settings = settings_of(data=data, tls_cert=tls_cert, tls_key=tls_cert)
-    text = tls.fingerprint(tls.trust_anchor(tls.served(settings.directory, settings.tls_cert, "ca.pem")))
+    text = tls.fingerprint(tls.pinned(tls.served(settings.directory, settings.tls_cert, "ca.pem"), settings.tls_anchor))
     emit(text, fingerprint=text)
 
 

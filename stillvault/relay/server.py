@@ -1,9 +1,12 @@
 """The server: uvicorn's HTTP parser under deadlines and caps of our own, TLS 1.3, and an end that waits for nobody.
 
-* Headers whole within `header_seconds`, a body within `body_seconds`, a kept connection silent for at most `idle_seconds`: a
-  partial header holds a place no longer than that (R10).
-* A cap on connections, and one a peer. At a cap the connection that has been silent for longest gives way (R11).
-* What cannot be parsed gets one plain answer when it is the first on its connection, else the connection ends.
+* A connection counts from the moment it is accepted, before TLS: what never shakes hands holds a seat like any other, and no
+  flood takes the descriptors that the database needs. Who gives way at a cap says seats.py (R11).
+* TLS within `HANDSHAKE_SECONDS`, headers whole within `header_seconds`, a body within `body_seconds`, a kept connection silent
+  for at most `idle_seconds`, an answer taken within that time too: a partial header holds a seat no longer than that (R10).
+* What cannot be parsed gets one plain answer when it is the first on its connection, else the connection ends. So does who
+  sends many requests ahead without waiting for answers.
+* The certificate may change while the relay serves: `renew` counts for new connections.
 * SIGTERM or SIGINT: no new connections, `on_stop` (which ends streams and long polls), at most 4 seconds for what is under
   way.
 
@@ -13,6 +16,7 @@ The exit status after a signal is 0: stopping is what was asked for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import signal
 import socket
@@ -27,62 +31,50 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from stillvault.relay.edge import App
+from stillvault.relay.forwarded import Trusted, is_trusted, peer_of
+from stillvault.relay.journal import Journal
 from stillvault.relay.problems import ProblemError, describe
+from stillvault.relay.seats import Seat, Seats
 from stillvault.relay.settings import Limits
 
 HANDSHAKE_SECONDS = 10
+SHUTDOWN_SECONDS = 5  # for the other side to take the last bytes and say goodbye
 STOP_SECONDS = 4.0
 BACKLOG = 1024
+ACCEPT_AT_ONCE = 16
+PAUSE_SECONDS = 0.1  # without accepting, when the system has no descriptor or memory left
 MOST_HEADERS = 64
+MOST_AHEAD = 16  # requests of one connection that wait for the answer to the one before
 SILENT_PEER_MS = 15_000  # until bytes that nobody acknowledges end a connection
 SPARE_DESCRIPTORS = 64  # for the database, the log, and the listening socket
 
 
-class Caps:
-    """All open connections, by peer. Belongs to the loop."""
-
-    def __init__(self, limits: Limits) -> None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = min(limits.connections + SPARE_DESCRIPTORS, hard) if hard != resource.RLIM_INFINITY else limits.connections
-        if soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-        self._all = max(min(limits.connections, soft - SPARE_DESCRIPTORS), 1)
-        self._each = min(limits.connections_per_peer, self._all)
-        self._peers: dict[str, dict[Connection, None]] = {}
-        self._count = 0
-
-    def enter(self, connection: Connection, peer: str) -> None:
-        """Counts a connection; at a cap, the longest silent one of that peer gives way, or the new one does."""
-        mates = self._peers.setdefault(peer, {})
-        if len(mates) >= self._each or self._count >= self._all:
-            silent = next((one for one in mates if one.silent), None)
-            (silent or connection).drop()
-        mates[connection] = None
-        self._count += 1
-
-    def leave(self, connection: Connection, peer: str) -> None:
-        mates = self._peers.get(peer, {})
-        if mates.pop(connection, self) is None:
-            self._count -= 1
-        if not mates:
-            self._peers.pop(peer, None)
+def seats_for(limits: Limits) -> Seats:
+    """As many seats as the settings allow and the process has descriptors for; its soft limit is raised where it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + SPARE_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return Seats(min(limits.connections, soft - SPARE_DESCRIPTORS), limits.connections_per_peer)
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. `limits` and `caps` are set on the subclass that `serve` makes."""
+    """One connection. `limits` and `seats` are set on the subclass that `Server` makes."""
 
     limits: Limits
-    caps: Caps
+    seats: Seats
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, seat: Seat, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # uvicorn lets bytes behind a closing request pass; nothing here needs that leniency.
         self.parser = httptools.HttpRequestParser(self)
+        self._seat = seat
         self._deadline: asyncio.TimerHandle | None = None
         self._in_headers = False
         self._header_bytes = 0
-        self._peer = ""
 
     @property
     def silent(self) -> bool:
@@ -90,17 +82,17 @@ class Connection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def drop(self) -> None:
-        self.transport.abort()
+        """Ends the connection now. In its handshake there is no transport yet: the task that waits for it is cancelled."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._peer = self.client[0] if self.client else ""
-        self.caps.enter(self, self._peer)
         self._await(self.limits.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)
-        self.caps.leave(self, self._peer)
+        self.seats.leave(self._seat)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -126,11 +118,21 @@ class Connection(HttpToolsProtocol):
             raise ValueError("not an origin-form HTTP/1 request")
         if size > self.limits.header_bytes or len(self.headers) > MOST_HEADERS:
             raise ValueError("too many or too large headers")
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise ValueError("too many requests ahead of their answers")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._await(None)
+        self.seats.busy(self._seat)
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.silent and self.transport is not None:
+            self.seats.quiet(self._seat)
+            # Behind uvicorn's own timer, for who neither asks again nor takes what was sent.
+            self._await(self.limits.idle_seconds + SHUTDOWN_SECONDS)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  the parser's words may repeat the request
         self._refuse("bad-request")
@@ -158,11 +160,21 @@ class Connection(HttpToolsProtocol):
 class Server:
     """Serves `app` on `listener` until a signal comes."""
 
-    def __init__(self, app: App, listener: socket.socket, tls: ssl.SSLContext, limits: Limits) -> None:
-        protocol = type("Connection", (Connection,), {"limits": limits, "caps": Caps(limits)})
+    def __init__(
+        self,
+        app: App,
+        listener: socket.socket,
+        tls: ssl.SSLContext,
+        limits: Limits,
+        journal: Journal,
+        trusted: Trusted = (),
+    ) -> None:
+        self._tls = tls
+        self._seats = seats_for(limits)
+        self._protocol = type("Connection", (Connection,), {"limits": limits, "seats": self._seats})
         self._config = Config(
             app,
-            http=protocol,
+            http=self._protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -172,32 +184,102 @@ class Server:
             timeout_keep_alive=limits.idle_seconds,
         )
         self._config.load()
-        self._protocol = protocol
         self._listener = listener
-        self._tls = tls
+        self._journal = journal
+        self._trusted = trusted
         self._state = ServerState()
         self._stopping = asyncio.Event()
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """New connections are served with this from now on."""
+        self._tls = tls
 
     async def run(self, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._failed)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        server = await loop.create_server(
-            self._make, sock=self._listener, ssl=self._tls, backlog=BACKLOG, ssl_handshake_timeout=HANDSHAKE_SECONDS
-        )
+        self._listener.listen(BACKLOG)
+        loop.add_reader(self._listener, self._accept)
         clock = asyncio.create_task(self._tick())
         on_ready()
         await self._stopping.wait()
-        server.close()
+        loop.remove_reader(self._listener)
+        self._listener.close()
         on_stop()
+        for task in list(self._opening):
+            task.cancel()
         for connection in list(self._state.connections):
             connection.shutdown()
         await self._drain()
         clock.cancel()
 
-    def _make(self) -> asyncio.Protocol:
-        connection: asyncio.Protocol = self._protocol(config=self._config, server_state=self._state, app_state={})
-        return connection
+    def _failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What no task caught: its type and place alone, as everywhere in the log.  # C13"""
+        self._journal.failure("loop", context.get("exception") or RuntimeError())
+
+    # ---- accepting -----------------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        """Some of those who wait; the loop comes back for the rest."""
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                accepted, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue  # it was gone before we came
+            except OSError as error:
+                self._journal.warning("no descriptor or memory for a connection", reason=error.strerror or "")
+                self._seats.relieve()
+                self._pause()
+                return
+            self._admit(accepted, address[0])
+
+    def _pause(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener)
+        loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if not self._stopping.is_set():
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def _admit(self, accepted: socket.socket, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        seat = Seat(peer_of(address), accepted.close, bounded=not is_trusted(address, self._trusted))
+        if not self._seats.enter(seat):
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        connection = self._protocol(seat, config=self._config, server_state=self._state, app_state={})
+        task = loop.create_task(self._open(accepted, connection))
+        self._opening.add(task)
+
+        def opened(_task: asyncio.Task[None]) -> None:
+            self._opening.discard(task)
+            accepted.close()  # where a transport has taken it over, that one closes it; a task that never ran left it to us
+            if connection.transport is None:
+                self._seats.leave(seat)
+
+        def drop() -> None:
+            task.cancel()
+            connection.drop()
+
+        task.add_done_callback(opened)
+        seat.drop = drop
+
+    async def _open(self, accepted: socket.socket, connection: Connection) -> None:
+        """The handshake. Whoever fails it is not worth a line in the log."""
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
 
     async def _tick(self) -> None:
         while True:

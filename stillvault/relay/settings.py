@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
+from stillvault.relay.forwarded import networks
 from stillvault.relay.places import allowed_host, place
 
 PREFIX = "STILLVAULT_RELAY_"
@@ -61,6 +62,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     header_seconds: Annotated[int, Meta(ge=1, le=60)] = 10
     body_seconds: Annotated[int, Meta(ge=1, le=120)] = 30
     idle_seconds: Annotated[int, Meta(ge=5, le=600)] = 75
+    bodies_bytes: Annotated[int, Meta(ge=1_048_576, le=4_294_967_296)] = 67_108_864
     connections: Count = 4096
     connections_per_peer: Count = 1024
     heartbeat_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
@@ -131,6 +133,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     public_url: str = ""
     tls_cert: str = ""
     tls_key: str = ""
+    tls_anchor: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     setup_token: str = ""
     profile: Literal["standard", "laboratory"] = "standard"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -309,17 +314,23 @@ def _split_listen(name: str, listen: str) -> tuple[str, int]:
 
 
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-_PUBLIC_URL = re.compile(r"https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:([1-9][0-9]{0,4}))?")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_PUBLIC_URL = re.compile(rf"https://({_LABEL}(?:\.{_LABEL})*)(?::([1-9][0-9]{{0,4}}))?")
+_ADDRESS = re.compile(r"https://(\[.*|(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)(:[0-9]*)?/?$)")  # as browsers tell an address from a name
 
 
 def public_host(url: str) -> tuple[str, int]:
     """Host and port of a public URL. A name in lower case, no path: it becomes the origin that devices sign for."""
+    if _ADDRESS.match(url):
+        rule = "it is an IP address; passkeys work for DNS names alone, and devices sign for this name for good"
+        fix = "Give the relay a name that all devices resolve, for example https://vault.corp.internal:8443."
+        raise BadSetting("settings", "public_url", rule, fix)
     match = _PUBLIC_URL.fullmatch(url)
-    if not match or int(match[4] or 443) > 65535:
+    if not match or len(match[1]) > 253 or int(match[2] or 443) > 65535:
         raise BadSetting(
             "settings", "public_url", "it is not https://name[:port]", "Write for example https://vault.example.org."
         )
-    return match[1], int(match[4] or 443)
+    return match[1], int(match[2] or 443)
 
 
 def _checked(settings: Settings) -> Settings:
@@ -333,10 +344,18 @@ def _checked(settings: Settings) -> Settings:
         raise BadSetting(
             "settings", "setup_token", "it is not 32 to 128 characters of base64url", "Make one from 32 random bytes."
         )
+    _check_proxies(settings)
     _check_notify(settings.notify)
     _check_forward(settings.forward)
     _check_backup(settings.backup)
     return settings
+
+
+def _check_proxies(settings: Settings) -> None:
+    try:
+        networks(settings.trusted_proxies)
+    except ValueError as error:
+        raise BadSetting("settings", "trusted_proxies", f"{error}", 'Write for example ["10.0.0.7", "fd00::/64"].') from None
 
 
 def _check_egress(name: str, egress: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 """TLS: an internal CA made at first start, and a leaf for the relay's own names; or a certificate that the operator brings.
 
 Clients pin the CA's fingerprint, so the CA lives for ten years and is never replaced by itself. The leaf lives for a year and
-is made anew at start when a quarter of that is left, or when its names changed. TLS 1.3 and nothing else.
+is made anew when a quarter of that is left, or when its names changed. TLS 1.3 and nothing else.
 """
 
 from __future__ import annotations
@@ -51,12 +51,16 @@ def prepare(directory: Path, names: Sequence[str], now: datetime.datetime) -> tu
     return leaf_file, leaf_key_file
 
 
-def keep_own(directory: Path, chain: Path | None) -> None:
-    """Keeps a copy of a chain of one's own while it is served, so that `fingerprint --data DIR` and `doctor` know it."""
-    if chain is None:
+def keep_own(directory: Path, chain: Path | None, anchor: bytes = b"") -> None:
+    """Keeps a copy of a chain of one's own while it is served, so that `fingerprint --data DIR` and `doctor` know it.
+
+    `anchor`: what clients pin instead of the chain's last certificate; it comes last.
+    """
+    if chain is None and not anchor:
         (directory / OWN).unlink(missing_ok=True)
-    else:
-        _write(directory / OWN, chain.read_bytes())
+        return
+    served_now = (chain or directory / "tls" / "relay.pem").read_bytes()
+    _write(directory / OWN, served_now + b"\n" + anchor if anchor else served_now)
 
 
 def served(directory: Path, named: str, internal: str) -> Path:
@@ -74,6 +78,31 @@ def trust_anchor(chain: Path) -> bytes:
             str(chain), "tls", "it holds no certificate in PEM", "Start the relay once, or name the chain."
         ) from error
     return certificates[-1].public_bytes(serialization.Encoding.PEM)
+
+
+def pinned(chain: Path, anchor: str) -> bytes:
+    """The PEM that clients pin: the one certificate of the file `anchor` where that is named, else the chain's last."""
+    return trust_anchor(Path(anchor)) if anchor else trust_anchor(chain)
+
+
+def try_out(made: ssl.SSLContext, anchor: bytes, name: str) -> None:
+    """A handshake in memory, as clients do it: under the pinned anchor, for the relay's name. Raises `BadSetting`."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(cadata=anchor.decode("ascii"))
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = client.wrap_bio(here, there, server_hostname=name), made.wrap_bio(there, here, server_side=True)
+    for end in ends * 3:
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as error:
+            rule = f"clients would refuse it for {name}: {error.verify_message}"
+            fix = "Bring a chain of the pinned authority that names the relay."
+            raise BadSetting("certificate", "tls_cert", rule, fix) from None
+        except ssl.SSLError as error:
+            raise BadSetting("certificate", "tls_cert", f"no handshake: {error.reason}", "Bring another certificate.") from None
 
 
 def fingerprint(pem: bytes) -> str:

@@ -106,6 +106,7 @@ class RelayProcess(Reached):
     """`stillvault-relay serve` on a directory. The laboratory profile unless a test is about the limits."""
 
     module = "stillvault.relay.main"
+    before: tuple[str, ...] = ()  # what stands before the program, and becomes it
 
     def __init__(self, data: Path, **settings: str) -> None:
         super().__init__("localhost", 0, data / "tls" / "ca.pem")
@@ -129,7 +130,7 @@ class RelayProcess(Reached):
     def start(self) -> RelayProcess:
         """Starts it and waits for its ready line. Starts again on the same port."""
         listen = f"127.0.0.1:{self.port}"
-        program = [sys.executable, "-m", self.module, "serve", "--data", str(self.data), "--listen", listen]
+        program = [*self.before, sys.executable, "-m", self.module, "serve", "--data", str(self.data), "--listen", listen]
         self.process = subprocess.Popen(program, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         atexit.register(self.process.kill)  # a test that failed half-way leaves nothing running
         assert self.process.stdout is not None
