@@ -29,6 +29,10 @@ class Hub:
         """How many listen to topics of this kind: the part before the slash."""
         return sum(len(bells) for topic, bells in self._listeners.items() if topic.partition("/")[0] == kind)
 
+    def listening(self, topic: str) -> int:
+        """How many listen to this topic."""
+        return len(self._listeners.get(topic, ()))
+
     def wake(self, topics: Iterable[str]) -> None:
         for topic in topics:
             for bell in self._listeners.get(topic, ()):

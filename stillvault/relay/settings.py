@@ -42,6 +42,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     prompts_per_10_minutes: Count = 5
     prompts_per_hour: Count = 20
     prompts_per_approver_hour: Count = 30
+    requests_per_card: Annotated[int, Meta(ge=1, le=100)] = 100
     first_prompt_seconds: Seconds = 300
     cool_down_seconds: Seconds = 300
     cool_down_again_seconds: Seconds = 3600
@@ -51,6 +52,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     login_failures_per_minute: Count = 60
     open_decisions_per_minute: Count = 120
     reports_per_minute: Count = 1200
+    streams_per_caller: Count = 64
     login_seconds: Annotated[int, Meta(ge=5, le=300)] = 60
     session_seconds: Annotated[int, Meta(ge=60, le=3600)] = 900
     console_session_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 28_800
@@ -75,6 +77,7 @@ LABORATORY: Mapping[str, int] = {
     **dict.fromkeys(("prompts_per_10_minutes", "prompts_per_hour", "prompts_per_approver_hour"), 10_000_000),
     **dict.fromkeys(("first_prompt_seconds", "cool_down_seconds", "cool_down_again_seconds"), 0),
     **dict.fromkeys(("denies_to_freeze", "nonces_per_minute", "open_decisions_per_minute", "reports_per_minute"), 10_000_000),
+    "streams_per_caller": 20_000,
     "connections": 20_000,
     "connections_per_peer": 20_000,
 }

@@ -16,7 +16,15 @@ async def enrolment_state(call: Call) -> messages.EnrolState:
     return await enrolment.state(call, parameters.wait(call))
 
 
+def _room(call: Call) -> None:
+    """One caller holds only so many streams and long polls: each of them looks at the store whenever it is woken."""
+    limits = call.relay.settings.limits
+    if call.relay.hub.listening(call.who.audiences[0]) >= limits.streams_per_caller:
+        raise ProblemError("rate-limited", field="limits.streams_per_caller", headers={"retry-after": "5"})
+
+
 async def poll(call: Call) -> messages.Events:
+    _room(call)
     return await feed.poll(call, parameters.number(call, "after", 0), parameters.wait(call))
 
 
@@ -25,6 +33,7 @@ async def stream(call: Call) -> AsyncIterator[bytes]:
     after = call.last_event
     if after and not (after.isascii() and after.isdigit() and len(after) <= 16):
         raise ProblemError("query", "Last-Event-ID is the id of an event", "last-event-id")
+    _room(call)
     return feed.stream(call, int(after) if after else events.cursor(call.relay.reader))
 
 

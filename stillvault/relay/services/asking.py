@@ -24,9 +24,6 @@ from stillvault.relay.store import trust as store
 from stillvault.relay.store.requests import StoredRequest
 from stillvault.relay.store.transaction import Transaction
 
-MOST_REQUESTS = 100  # of one command
-
-
 TRIES = 3  # to check against a roster and a secret that stay as they are
 
 
@@ -51,8 +48,9 @@ class Asked:
 async def ask(call: Call, signed: Sequence[bytes]) -> list[messages.RequestState]:
     """Takes the requests of one command: all or none. The same request again is answered as it stands."""
     relay = call.relay
-    if not 1 <= len(signed) <= MOST_REQUESTS:
-        raise ProblemError("body-form", f"1 to {MOST_REQUESTS} requests", "requests")
+    most = relay.settings.limits.requests_per_card
+    if not 1 <= len(signed) <= most:
+        raise ProblemError("body-form", f"1 to {most} requests", "requests")
     for _ in range(TRIES):
         standing = sealing.standing_of(call)
         asked = [_check(call, standing, one) for one in signed]
