@@ -9,12 +9,14 @@
     container = "0123..."               # likewise
     session = "/usr/bin/claude"         # the program of the session's leader
 
-The file and every directory above it must belong to root or the daemon's account and be writable by nobody else. Entries are in
-the order of their precedence; one that could never hold because of one above it is refused.
+The file and every directory above it must belong to root or the daemon's account and be writable by nobody else. The same holds
+for the programs that it names (`replaceable`). Entries are in the order of their precedence; one that could never hold because
+of one above it is refused. That there is none must be said: `identity = []`. A file that says nothing may be half written.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import re
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import msgspec
 
+from stillvault.client.replaceable import replaceable
 from stillvault.crypto.leases import is_interpreter
 from stillvault.protocol.errors import Usage
 
@@ -57,7 +60,7 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Content(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The file."""
 
-    identity: list[Entry] = msgspec.field(default_factory=list)
+    identity: list[Entry] | msgspec.UnsetType = msgspec.UNSET
 
 
 def parse(raw: bytes) -> tuple[Entry, ...]:
@@ -71,6 +74,8 @@ def parse(raw: bytes) -> tuple[Entry, ...]:
     except msgspec.ValidationError as error:
         rule, _, place = str(error).partition(" - at `$.")
         raise wrong(place.rstrip("`"), rule) from None
+    if content.identity is msgspec.UNSET:
+        raise wrong("", "it names no identity", "write `identity = []` where none is meant; put a file into place by a rename")
     if len(content.identity) > MAX_ENTRIES:
         raise wrong("identity", f"there are more than {MAX_ENTRIES}")
     entries: list[Entry] = []
@@ -110,7 +115,23 @@ def _checked(entry: Entry, place: str) -> Entry:
     if not entry.conditions:
         raise wrong(place, "it has no condition, so every caller would be this agent", "give exe, uid, unit or container")
     _check_program(entry, place)
+    _check_owners(entry, place)
     return entry
+
+
+def _check_owners(entry: Entry, place: str) -> None:
+    """A program names an agent only where nobody else can put another in its place: else they would be that agent."""
+    owners = {0, os.geteuid()} | ({entry.uid} if entry.uid is not None else set())
+    for name in ("exe", "session"):
+        path = getattr(entry, name)
+        if not path or (name == "exe" and entry.sha256):  # a digest names the program itself
+            continue
+        found = replaceable(path, owners)
+        if found is not None:
+            whose = "" if found.owner is None or found.owner in owners else f"add uid = {found.owner}, its owner, or "
+            digest = "add sha256, the program's digest, or " if name == "exe" else ""
+            raise wrong(f"{place}, {name}", f"{found.why}, and so put another program in the place of {path}",
+                        f"{whose}{digest}keep the program where only root can write")
 
 
 def _check_program(entry: Entry, place: str) -> None:
@@ -146,13 +167,17 @@ def read(path: Path) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise wrong("", f"{path} cannot be read ({error.strerror})", "name the file itself, not a link") from None
+        gone = error.errno == errno.ENOENT
+        remedy = "put it back; `identity = []` says that there is none" if gone else "name the file itself, not a link"
+        raise wrong("", f"{path} cannot be read ({error.strerror})", remedy) from None
     with open(fd, "rb") as file:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in owners or status.st_mode & 0o022:
             raise wrong("", f"{path} must be a file of root or of the daemon's account that nobody else can write",
                         f"chown root {path}; chmod 644 {path}")
         raw = file.read(MAX_FILE + 1)
+        if (after := os.fstat(fd)).st_mtime_ns != status.st_mtime_ns or after.st_size != len(raw) <= MAX_FILE:
+            raise wrong("", f"{path} was changed while it was read", "put a new file into place by a rename")
     if len(raw) > MAX_FILE:
         raise wrong("", f"{path} is larger than {MAX_FILE} bytes")
     for folder in path.resolve().parents:

@@ -3,44 +3,40 @@
 1. Every condition of an entry must hold for one and the same process: the caller or any of its ancestors (`lineage`).
 2. The first entry of the file that holds anywhere is the caller's. A later one of another client that holds too must be less
    specific (its conditions a part of the first one's); otherwise the file does not say which was meant, and the call is refused.
-3. A program whose digest is not the one that the file gives, or whose file was replaced while it runs, is refused where all else
-   holds: an agent must not get what others may ask for by having been updated.
+3. A program whose digest is not the one that the file gives, or whose file was replaced, moved or renamed while it runs, is
+   refused where all else holds: an agent must not get what others may ask for by having been updated (`sight`).
 4. A caller that no entry names asks as the host. Nothing that it sends changes any of this.
 
-The file is read again when it changes; one that cannot be used leaves the last good one in force, and `whoami` says so.
+The file is read again when it changes; one that cannot be used, says nothing or is gone leaves the last good one in force, and
+`whoami` says so: a file that is being written must not make hosts of agents.
 
-What this cannot tell: a process that left all its ancestors behind (two forks and a new session) is no longer known to be theirs.
-Where that matters, name the agent by an account, a unit or a container of its own: those are inherited.
+What this cannot tell: a process that left all its ancestors behind (two forks and a new session), or that became another program
+itself, is no longer known to be theirs. Where that matters, name the agent by an account, a unit or a container of its own: those
+are inherited.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import stat
 import threading
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stillvault.client import agentfile
 from stillvault.client.agentfile import Entry
-from stillvault.client.executable import GONE, FileKey, Hasher, NotHashed
+from stillvault.client.executable import Hasher, NotHashed
+from stillvault.client.lineage import lineage
 from stillvault.client.peer import Agent
 from stillvault.client.process import Process, unknown
-from stillvault.crypto.public import b64decode
-from stillvault.protocol.errors import Forbidden, Refused, StillvaultError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from stillvault.client.sight import Files, Sight
+from stillvault.protocol.errors import Forbidden, StillvaultError
 
 log = logging.getLogger("stillvault.daemon")
 
 MAX_LINEAGE = 256  # ancestors looked at; a caller with more is refused
 SHORT_LINEAGE = 32  # looked at without leaving the event loop
-RETRIES = 4  # of a step whose process exits meanwhile
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,11 @@ class Agents:
         self.refusal: StillvaultError | None = None  # why the file of now is not in force
         self._required = required
         self._lock = threading.Lock()
+        self._files = Files()
+        self._table = Table()
         self._seen = self._stamp()
         self._table = Table(entries=self._load())
+        self.look()
 
     def table(self) -> Table:
         """The entries in force; reads the file again where it changed."""
@@ -76,17 +75,22 @@ class Agents:
             try:
                 entries = self._load()
             except StillvaultError as error:
-                log.warning("%s: the identities of before stay in force", error)
+                log.warning("%s: the %d identities of before stay in force", error, len(self._table.entries))
                 self.refusal = error
                 return
             self.refusal = None
+            self._files.look(programs(entries))
             if entries != self._table.entries:
                 self._table = Table(entries=entries, generation=self._table.generation + 1)
                 log.info("%s: %d identities in force", self.path, len(entries))
 
+    def look(self) -> None:
+        """Remembers which files the programs of the entries are now; they may be renamed before one of them calls."""
+        self._files.look(programs(self._table.entries))
+
     def _load(self) -> tuple[Entry, ...]:
-        if not self._required and not os.path.lexists(self.path):
-            return ()
+        if not (self._required or self._seen or self._table.entries):
+            return ()  # there is no file, and there was none
         return agentfile.parse(agentfile.read(self.path))
 
     def _stamp(self) -> tuple[int, ...]:
@@ -116,7 +120,7 @@ class Agents:
                 raise unknown(f"it has more than {MAX_LINEAGE} ancestors")
             for step, place in enumerate(line):
                 assert place is not None  # noqa: S101  only the last may be
-                sight = Sight(place.process, uid, hasher, wait=wait)
+                sight = Sight(place.process, uid, hasher, self._files, wait=wait)
                 holding = [number for number, entry in enumerate(entries, 1) if sight.holds(entry)]
                 if not holding:
                     sight.check_changed(entries)
@@ -128,6 +132,11 @@ class Agents:
             named = line[agent.step]
             assert named is not None  # noqa: S101
             return agent, Process(os.dup(named.process.pidfd))
+
+
+def programs(entries: Sequence[Entry]) -> list[str]:
+    """The paths that entries name."""
+    return sorted({path for entry in entries for path in (entry.exe, entry.session) if path})
 
 
 def chosen(entries: Sequence[Entry], met: dict[int, Agent]) -> Agent | None:
@@ -144,184 +153,3 @@ def chosen(entries: Sequence[Entry], met: dict[int, Agent]) -> Agent | None:
     named = [one for one in met.values() if one.client == first.client and one.task is not None]
     nearest = min(named, key=lambda one: one.step, default=met[number])
     return replace(nearest, entry=number)
-
-
-# ---- one process ---------------------------------------------------------------------------------------------------------------
-
-
-class Sight:
-    """What one process of a lineage is. What cannot be seen holds for nothing."""
-
-    def __init__(self, process: Process, uid: int, hasher: Hasher, *, wait: bool) -> None:
-        self._process = process
-        self._uid = uid
-        self._hasher = hasher
-        self._wait = wait
-
-    def holds(self, entry: Entry, *, program: bool = True) -> bool:
-        """Whether every condition holds; with `program` false, all but the executable and its digest."""
-        if entry.uid is not None and (self._uid != entry.uid or self._euid != entry.uid):
-            return False
-        if (entry.unit and self._place[0] != entry.unit) or (entry.container and self._place[1] != entry.container):
-            return False
-        if entry.session and not is_file(self._leader, entry.session):
-            return False
-        if not program:
-            return True
-        return (not entry.exe or is_file(self._key, entry.exe)) and (not entry.sha256 or self._digest == entry.sha256)
-
-    def check_changed(self, entries: Sequence[Entry]) -> None:
-        """Rule 3. Raises `Forbidden`."""
-        for entry in entries:
-            if not entry.exe or not self.holds(entry, program=False):
-                continue
-            if is_file(self._key, entry.exe):
-                raise Forbidden("identity-changed", f"{entry.exe} is not the program whose digest identities.toml gives for "
-                                f"{entry.client}", "an administrator looks at it and writes the new digest")
-            if self._link.endswith(GONE) and os.fsdecode(self._link[: -len(GONE)]) in (entry.exe, os.path.realpath(entry.exe)):
-                raise Forbidden("identity-changed", f"{entry.exe} was replaced while it runs, so it is not known to be "
-                                f"{entry.client} any more", "start the agent again")
-
-    def agent(self, entry: Entry, number: int, step: int, distance: int) -> Agent:
-        """The agent that an entry which holds makes of the caller."""
-        task = (self._process.pid, self._process.stat().started, self._process.inode) if entry.exe or entry.sha256 else None
-        return Agent(client=entry.client, entry=number, exe=entry.exe, task=task, step=step, distance=distance)
-
-    @cached_property
-    def _key(self) -> FileKey | None:
-        with suppress(Refused):
-            return self._process.exe_key()
-        return None
-
-    @cached_property
-    def _digest(self) -> str:
-        with suppress(Refused):
-            return b64decode(self._process.executable(self._hasher, wait=self._wait).sha256).hex()
-        return ""
-
-    @cached_property
-    def _link(self) -> bytes:
-        with suppress(Refused):
-            return self._process.exe_link()
-        return b""
-
-    @cached_property
-    def _euid(self) -> int:
-        with suppress(Refused):
-            return self._process.euid()
-        return -1
-
-    @cached_property
-    def _place(self) -> tuple[str, str]:
-        with suppress(Refused):
-            return self._process.place()
-        return "", ""
-
-    @cached_property
-    def _leader(self) -> FileKey | None:
-        leader = leader_of(self._process)
-        if leader is None:
-            return None
-        try:
-            return leader.exe_key()
-        except Refused:
-            return None
-        finally:
-            leader.close()
-
-
-def is_file(key: FileKey | None, path: str) -> bool:
-    """Whether an executable is the very file that a path leads to here, whatever a caller names, links or mounts."""
-    if key is None:
-        return False
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) == (key.device, key.inode)
-
-
-# ---- the lineage -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Place:
-    """A process of a lineage. `distance` counts parents; -1 where it is known by its session alone."""
-
-    process: Process
-    distance: int
-
-
-@contextmanager
-def lineage(process: Process, most: int) -> Iterator[list[Place | None]]:
-    """The process and its ancestors, nearest first, held as long as the block lasts; ends with None where there are more.
-
-    Whoever was adopted, by init or by a subreaper, has lost its parents, but a session is inherited from its leader alone: there
-    it goes on. A parent that cannot be seen is a refusal, never an end.
-    """
-    line: list[Place | None] = []
-    held: list[Process] = []
-    met: set[tuple[int, int]] = set()  # pid and start: before Linux 6.9 a pidfd has no inode of its own
-    waiting = [Place(process, 0)]  # parents first, then leaders
-    try:
-        while waiting:
-            place = waiting.pop(0)
-            name = (place.process.pid, place.process.stat().started)
-            if name in met:
-                continue
-            met.add(name)
-            line.append(place if len(line) < most else None)
-            if line[-1] is None:
-                break
-            parent, leader = _above(place.process)
-            if leader is not None:
-                held.append(leader)
-                waiting.append(Place(leader, -1))
-            if parent is not None:
-                held.append(parent)
-                waiting.insert(0, Place(parent, place.distance + 1 if place.distance >= 0 else -1))
-        yield line
-    finally:
-        for one in held:
-            one.close()
-
-
-def _above(process: Process) -> tuple[Process | None, Process | None]:
-    """Its parent, and the leader of its session where the parent may have adopted it."""
-    for attempt in range(RETRIES):
-        seen = process.stat()
-        if seen.ppid <= 0:  # the first process, or one that was started from outside of this pid namespace
-            break
-        follows = seen.session != process.pid
-        if seen.ppid == 1 and follows and (leader := leader_of(process)) is not None:
-            return None, leader
-        parent = None
-        try:
-            parent = Process.parent_of(process)
-            # A parent of another session adopted it, or made that session later: both ways are looked at.
-            adopted = follows and parent.stat().session != seen.session
-            return parent, leader_of(process) if adopted else None
-        except Refused:
-            if parent is not None:
-                parent.close()
-            # The parent exited while we looked, and another one has taken its place; or it cannot be seen at all.
-            if attempt == RETRIES - 1:
-                raise
-    return None, None
-
-
-def leader_of(process: Process) -> Process | None:
-    """The leader of its session, held, if it lives."""
-    session = process.stat().session
-    if session <= 0:
-        return None
-    try:
-        leader = Process.of_pid(session)
-    except Refused:
-        return None
-    with suppress(Refused):
-        # A pid is not given out again while it names a session, so a leader of that number is the one that made it.
-        if leader.stat().session == session and process.stat().session == session:
-            return leader
-    leader.close()
-    return None

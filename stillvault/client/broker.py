@@ -144,9 +144,13 @@ class Broker:
             self.check_pipes(fds)
             end = None if call.wait is msgspec.UNSET else asyncio.get_running_loop().time() + call.wait
             async with asyncio.timeout_at(end):
-                while (found := self._gather(visit)) is None:
-                    await self._wait(visit)
-                self._deliver(connection, call.refs, identity, fds, found)
+                while True:
+                    while (found := self._gather(visit)) is None:
+                        await self._wait(visit)
+                    if connection.is_current(visit.identity):
+                        break
+                    visit.identity = unchanged(visit.identity, await connection.identity())
+                self._deliver(connection, call.refs, visit.identity, fds, found)
         except TimeoutError:
             raise Expired("expired", "nobody answered in the time that the caller waits", "ask again, or wait longer") from None
         finally:
@@ -404,6 +408,15 @@ class Broker:
         else:
             count = self._book.end(lambda lease: lease.client.subject == subject, TAKEN_BACK)
         log.info("purge order for %s: %d leases ended", subject, count)
+
+
+def unchanged(before: Identity, now: Identity) -> Identity:
+    """The caller by the identities of now. Raises `Forbidden` where it asked as another client or task than it would today."""
+    agents = [one.agent and (one.agent.client, one.agent.task) for one in (before, now)]
+    if agents[0] != agents[1]:
+        raise Forbidden("identity-changed", "identities.toml was changed while this call waited: the caller is another one now",
+                        "ask again; `stillvault whoami` says as whom")
+    return now
 
 
 def own(connection: Connection) -> int | None:

@@ -122,7 +122,7 @@ async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: 
     book.on_end = partial(requester.report_uses, book)
     broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact,
                     exact=exact, agents=agents)
-    links = Links(standing, requester, broker, book, store, Line(organisation.relay, home.ca()))
+    links = Links(standing, requester, broker, book, store, Line(organisation.relay, home.ca()), agents)
     door: listener.Listener | None = None
     try:
         links.start_new()
@@ -154,10 +154,10 @@ class Links:
     """The lines of all identities, and what comes in through them, brought to the event loop."""
 
     def __init__(self, standing: Standing, requester: Requester, broker: Broker, book: LeaseBook, store: TrustStore,
-                 line: Line) -> None:
+                 line: Line, agents: Agents) -> None:
         self._loop = asyncio.get_running_loop()
         self._standing, self._requester, self._broker, self._book = standing, requester, broker, book
-        self._store, self._line = store, line
+        self._store, self._line, self._agents = store, line, agents
         standing.on_new = self.start_new
 
     def start_new(self) -> None:
@@ -186,9 +186,10 @@ class Links:
             link.stop()
 
     async def keep_house(self) -> None:
-        """Use reports, certificates that run out, identities that joined."""
+        """Use reports, certificates that run out, identities that joined, programs that were renewed."""
         while True:
             await asyncio.sleep(REPORT)
+            self._agents.look()
             self._standing.rescan()
             self._standing.look_again()
             self._requester.report_uses(self._book)

@@ -138,6 +138,9 @@ class Handles:
         flow.check_pipes(handle.refs, len(fds))
         self._broker.check_pipes(fds)
         await self._wait(handle, connection, call.wait)
+        # Meanwhile identities.toml may say otherwise who is calling.
+        identity = await connection.identity()
+        handle = self._find(call.handle, identity)
         if handle.state == "pending":
             raise Expired("pending", "nobody has decided yet; the handle stands", f"come back: stillvault wait {handle.name}")
         if handle.state == "delivered":

@@ -108,6 +108,11 @@ class Connection:
                     raise
         return self._identity
 
+    def is_current(self, identity: Identity) -> bool:
+        """Whether the whole description of the caller is the one that `identity` gave, by the identities of now."""
+        self._check_generation()
+        return identity is self._identity
+
     def _check_generation(self) -> None:
         """What the caller is was said by a file that may have changed."""
         generation = 0 if self._door.agents is None else self._door.agents.generation()

@@ -9,96 +9,36 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.client.house import SCRIPTS, House
-from tests.client.test_daemon import ROOT, audit, until
-
-GRADE = "system" if ROOT else "user"
+from tests.client.agency import (
+    ROOT,
+    WHOAMI,
+    agency,
+    agent,
+    entry,
+    identities,
+    lease_list,
+    lease_uses,
+    path_of,
+    program,
+    restore,
+    told,
+)
+from tests.client.test_daemon import audit, until
 
 
 @pytest.fixture(scope="module")
 def house():
-    one = House(system=ROOT)
-    try:
-        one.build()
-        for who, scope in (("agent/helper", "prod/agent/**"), ("agent/other", "other/**")):
-            one.join(who, "host", "client", "invite", who, "--host", "db-1", "--grade", GRADE, "--scope", scope)
-        one.policy("other", "other/**")
-        one.policy("agent", "prod/agent/**", "--lease-scope", "task")
-        one.policy("each", "prod/agent/each/**")
-        one.policy("host-task", "prod/host/**", "--lease-scope", "task")
-        for path in ("prod/agent/key", "prod/agent/more", "prod/agent/each/key", "other/key", "prod/db", "prod/host/key"):
-            one.seal(path, f"value of {path};".encode())
-        for name in ("agent", "agent-two"):
-            program(one, name)
-        identities(one, entry(exe=path_of(one, "agent")), entry("agent/other", exe=path_of(one, "agent-two")))
-        one.start_daemon()
-        yield one
-    finally:
-        one.close()
+    yield from agency()
 
 
 @pytest.fixture(autouse=True)
 def as_it_was(house):
-    if house.daemon.poll() is not None:
-        house.start_daemon()
-    identities(house, entry(exe=path_of(house, "agent")), entry("agent/other", exe=path_of(house, "agent-two")))
-    house.run("", "stillvault", "leases", "purge")
-
-
-def path_of(house: House, name: str) -> str:
-    return str(house.folder / "bin" / name)
-
-
-def program(house: House, name: str, suffix: bytes = b"") -> str:
-    """A shell that is a program of its own."""
-    path = Path(path_of(house, name))
-    path.parent.mkdir(exist_ok=True)
-    path.parent.chmod(0o755)
-    fresh = path.with_name(f".{name}")
-    shutil.copy(os.path.realpath("/bin/sh"), fresh)
-    with fresh.open("ab") as file:
-        file.write(suffix)
-    fresh.chmod(0o755)
-    fresh.rename(path)
-    return str(path)
-
-
-def entry(client: str = "agent/helper", **conditions: object) -> str:
-    lines = [f"{name} = {json.dumps(value)}" for name, value in {"client": client, **conditions}.items()]
-    return "\n".join(["[[identity]]", *lines, ""])
-
-
-def identities(house: House, *entries: str) -> None:
-    """The file, put into place whole; with no entry, an empty one."""
-    file = house.folder / "host" / "identities.toml"
-    fresh = file.with_suffix(".new")
-    fresh.write_text("\n".join(entries))
-    fresh.chmod(0o644)
-    fresh.rename(file)
-
-
-def agent(house: House, script: str, name: str = "agent", **how) -> subprocess.Popen:
-    """The agent, running a script in a session of its own."""
-    process = house.start("", path_of(house, name), "-c", f"{script}\nexit 0", session=True, **how)
-    house.shells.append(process)
-    return process
-
-
-def told(house: House, process: subprocess.Popen) -> dict:
-    """What `whoami` printed."""
-    out, err = house.ended(process)
-    assert out, err
-    return json.loads(out)
-
-
-WHOAMI = "stillvault whoami --format json"
+    restore(house)
 
 
 # ---- who is who ------------------------------------------------------------------------------------------------------------
@@ -259,84 +199,6 @@ def test_a_program_that_was_replaced_while_it_runs_is_not_the_host(house):
     assert told(house, agent(house, WHOAMI))["identity"]["client"] == "agent/helper"
 
 
-# ---- the file --------------------------------------------------------------------------------------------------------------
-
-
-TWO = "[[identity]]\nclient = 'agent/x'\nuid = 1\n[[identity]]\nclient = 'agent/y'\nuid = 1\n"
-
-
-@pytest.mark.parametrize(("text", "place", "rule"), [
-    ("[[identity]]\nclient = 'agent/x'\n", "identity 1", "no condition"),
-    ("[[identity]]\nclient = 'host/x'\nuid = 1\n", "identity 1, client", "not agent/NAME"),
-    ("[[identity]]\nclient = 'agent/x'\nexe = 'bin/x'\n", "identity 1, exe", "absolute path"),
-    ("[[identity]]\nclient = 'agent/x'\nexe = '/bin/../bin/x'\n", "identity 1, exe", "absolute path"),
-    ("[[identity]]\nclient = 'agent/x'\nexe = '/x'\nsha256 = 'abc'\n", "identity 1, sha256", "64 hexadecimal digits"),
-    ("[[identity]]\nclient = 'agent/x'\nexe = '/usr/bin/python3'\n", "identity 1, exe", "an interpreter"),
-    ("[[identity]]\nclient = 'agent/x'\nuser = 'nobody-of-that-name'\n", "identity 1, user", "no such account"),
-    ("[[identity]]\nclient = 'agent/x'\nuid = 1\nuser = 'root'\n", "identity 1, user", "twice"),
-    ("[[identity]]\nclient = 'agent/x'\nuid = -1\n", "identity 1, uid", "not the number"),
-    ("[[identity]]\nclient = 'agent/x'\nuid = true\n", "uid", "bool"),
-    ("[[identity]]\nclient = 'agent/x'\nexee = '/x'\n", "identity", "unknown field"),
-    ("[[identity]]\nuid = 1\n", "identity", "client"),
-    ("identity = 1\n", "identity", "Expected `array`"),
-    ("[[identity]\n", "", "not TOML"),
-    (TWO, "identity 2", "identity 1 holds wherever"),
-    (TWO + "exe = '/x'\n", "identity 2", "never would"),
-])
-def test_a_file_that_is_not_right_is_refused_with_place_rule_and_remedy(house, tmp_path, text, place, rule):
-    file = tmp_path / "identities.toml"
-    file.write_text(text)
-    words = ("daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file), "--format", "json")
-    done = subprocess.run([SCRIPTS / "stillvault", *words], env=house.environment("host"), capture_output=True, timeout=60,
-                          check=False)
-    assert done.returncode == 2, done
-    error = json.loads(done.stderr.splitlines()[-1])["error"]
-    assert (error["code"], place in error["message"], rule in error["message"]) == ("identities", True, True), error
-    assert error["remedy"]
-
-
-@pytest.mark.parametrize("spoil", ["file", "folder", "link", "owner", "absent"])
-def test_a_file_that_others_could_write_is_refused(house, tmp_path, spoil):
-    folder = tmp_path / "etc"
-    folder.mkdir()
-    file = folder / "agents.toml"
-    file.write_text(entry(uid=1))
-    match spoil:
-        case "file":
-            file.chmod(0o664)
-        case "folder":
-            folder.chmod(0o775)
-        case "link":
-            file.rename(folder / "real.toml")
-            file.symlink_to("real.toml")
-        case "owner":
-            if not ROOT:
-                pytest.skip("needs a second account")
-            os.chown(file, 65534, 65534)
-        case "absent":
-            file.unlink()
-    words = ("daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file))
-    done = subprocess.run([SCRIPTS / "stillvault", *words], env=house.environment("host"), capture_output=True, timeout=60,
-                          check=False)
-    assert done.returncode == 2, done
-    assert b"identities" in done.stderr
-
-
-def test_the_file_is_read_again_and_a_bad_one_changes_nothing(house):
-    assert told(house, agent(house, WHOAMI))["identity"]["client"] == "agent/helper"
-    identities(house, "[[identity]]\nclient = 'agent/helper'\n")
-    seen = told(house, agent(house, WHOAMI))
-    assert seen["identity"]["client"] == "agent/helper"
-    assert "identities.toml was changed and is not in force" in seen["why"]
-    identities(house, entry("agent/other", exe=path_of(house, "agent")))
-    house.daemon.send_signal(signal.SIGHUP)
-    seen = told(house, agent(house, WHOAMI))
-    assert seen["identity"]["client"] == "agent/other"
-    assert "not in force" not in seen["why"]
-    identities(house)
-    assert "identity" not in told(house, agent(house, WHOAMI))
-
-
 # ---- task leases -----------------------------------------------------------------------------------------------------------
 
 
@@ -360,14 +222,6 @@ def test_one_approval_covers_the_agents_descendants_and_nobody_else(house):
     fifo.write_text("end\n")
     house.ended(running)
     until(lambda: not lease_list(house), "the lease outlived the task")
-
-
-def lease_list(house: House) -> list[dict]:
-    return json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"]
-
-
-def lease_uses(house: House) -> int:
-    return sum(one["uses"] for one in lease_list(house))
 
 
 @pytest.mark.skipif(not ROOT, reason="needs a second account")

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from stillvault.client import agentfile
-from stillvault.client.agents import lineage
+from stillvault.client.lineage import lineage
 from stillvault.client.process import Process
 from tests.world import PATIENCE
 
 ADOPTED = """
 import ctypes, os, signal
-from stillvault.client.agents import lineage
+from stillvault.client.lineage import lineage
 from stillvault.client.process import Process
 
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
