@@ -59,10 +59,10 @@ def changing(route: str, change: Callable[[Any, int], None]) -> Callable[[Messag
     return tamper
 
 
-def forged(listed: dict[str, Any], key: SigningKey) -> dict[str, Any]:
+def forged(listed: dict[str, Any], key: SigningKey, subject: str = "host/ghost") -> dict[str, Any]:
     """A client that nobody enrolled: another's certificate with the attacker's key in it."""
     cert = json.loads(payload_of("client-cert", dump(listed["cert"])))
-    cert |= {"subject": "host/ghost", "key": {"alg": key.alg, "public": b64encode(key.public)}, "scopes": ["**"]}
+    cert |= {"subject": subject, "key": {"alg": key.alg, "public": b64encode(key.public)}, "scopes": ["**"]}
     signed = key.sign("client-cert", dump(cert))
     return {**listed, "cert": json.loads(signed), "oid": b64encode(oid_of(signed))}
 
@@ -168,3 +168,26 @@ def test_a_renewed_certificate_is_kept_only_if_it_is_ones_own(town: Town, alice:
     assert (alice.home / "person-cert.json").read_bytes() == before
     town.script.reset()
     alice.ok("reseal", "prod/db")
+
+
+def test_only_what_an_administrator_signed_is_revoked_and_a_broken_row_hides_nothing(town: Town, alice: Party) -> None:
+    """A roster has room for so much: a relay must not fill its list of revocations with oids of its own making."""
+    town.client("host/db-9")
+    key = SigningKey.generate("ed25519")
+
+    def plant(body: Any, number: int) -> None:
+        del number
+        genuine = next(one for one in body["clients"] if payload_subject(one["cert"]) == "host/db-9")
+        body["clients"] += [forged(genuine, key, "host/db-9"), {"cert": {"type": "x"}, "oid": "A" * 43}]
+
+    town.script.reset(changing("GET /v1/clients", plant))
+    listed = alice.json("client", "list")["clients"]
+    assert [one["state"] for one in listed if one["subject"] == "host/db-9"] == ["valid", "cert-threshold"]
+    assert [one["cert"] for one in listed if not one["subject"]] == ["A" * 43]
+    assert "(cannot be read)" in alice.ok("client", "list").text
+    (genuine,) = (one["cert"] for one in listed if one["subject"] == "host/db-9" and one["state"] == "valid")
+    assert alice.json("client", "revoke", "host/db-9")["certificates"] == [genuine]
+
+
+def payload_subject(cert: Any) -> str:
+    return str(json.loads(payload_of("client-cert", dump(cert)))["subject"])
