@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = f"localhost/stillvault:{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}"
 URL = "https://vault.example.org:8443"
+GENERATORS = (Path("/usr/libexec/podman/quadlet"), Path("/usr/lib/podman/quadlet"))
 NAME = "STILLVAULT_RELAY_PUBLIC_URL"
 
 
@@ -22,13 +24,22 @@ def unit(name: str) -> configparser.ConfigParser:
 
 
 def test_quadlet() -> None:
-    found = dict(unit("stillvault.container")["Container"])
+    found = dict(unit("stillvault-relay.container")["Container"])
     assert found["Image"] == IMAGE
     assert (found["ReadOnly"], found["DropCapability"], found["NoNewPrivileges"]) == ("true", "all", "true")
     assert (found["Volume"], found["PublishPort"]) == ("stillvault.volume:/data", "8443:8443")
     assert found["Environment"] == f"{NAME}={URL}"
     assert "--pids-limit=64" in found["PodmanArgs"] and "--memory=512m" in found["PodmanArgs"]
     assert unit("stillvault.volume")["Volume"]["VolumeName"] == "stillvault"
+
+
+def test_podman_makes_units_of_it() -> None:
+    """Where Podman is new enough to bring its generator; that of Debian 12 is not."""
+    for generator in (path for path in GENERATORS if path.exists()):
+        environment = {"QUADLET_UNIT_DIRS": str(ROOT / "appliance" / "quadlet")}
+        done = subprocess.run([generator, "-dryrun"], env=environment, capture_output=True, text=True, check=True)
+        (start,) = (line for line in done.stdout.splitlines() if line.startswith("ExecStart=") and " run " in line)
+        assert {"--read-only", "--cap-drop", "--security-opt=no-new-privileges", "--pids-limit=64"} <= set(start.split()), done.stderr
 
 
 def test_compose() -> None:
