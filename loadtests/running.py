@@ -100,10 +100,15 @@ def scenarios() -> dict[str, Scenario]:
 def run(name: str, target: Target) -> Result:
     """The whole scenario against a relay that runs."""
     plan = scenarios()[name]
-    result = Result(name, target.kind, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), len(os.sched_getaffinity(0)),
-                    [round(one, 1) for one in os.getloadavg()], [floors.measured()], [])
+    load = [round(one, 1) for one in os.getloadavg()]
     print(f"{plan.hosts} hosts and {plan.approvers} approvers join", flush=True)
-    made = laboratory.found(target.relay, target.token, plan.hosts, plan.approvers)
+    try:
+        made = laboratory.found(target.relay, target.token, plan.hosts, plan.approvers)
+    except (AssertionError, OSError) as error:  # its answer to a call, or none at all
+        raise SystemExit(f"{target.relay.url} did not take the organisation: {error}\nIt must be new and in the profile "
+                         "laboratory; name, CA and setup token must be its own.") from None
+    result = Result(name, target.kind, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), len(os.sched_getaffinity(0)), load,
+                    [floors.measured()], [])
     crew = Crew(made, target, plan)
     print(f"closed loop, {plan.closed:g} s", flush=True)
     closed = crew.loop("closed", plan.closed, None)

@@ -31,7 +31,7 @@ def ran(*words: str, code: int = 0) -> str:
     done = subprocess.run([sys.executable, "-P", "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE * 4,
                           check=False, env={"PATH": str(Path(sys.executable).parent) + ":/usr/bin:/bin", "PYTHONPATH": str(ROOT)})
     assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @given(st.lists(st.integers(0, 10**10), min_size=1), st.sampled_from([0, 1, 50, 95, 99, 99.9, 100]))
@@ -67,7 +67,7 @@ def test_arrivals_are_drawn_once_and_for_all() -> None:
 
 
 def test_an_open_loop_sees_a_stall_and_a_closed_one_does_not() -> None:
-    found = json.loads(ran("loadtests.selftest"))
+    found = json.loads(ran("loadtests.selftest").splitlines()[0])
     assert (found["completed"], found["failed"]) == (found["offered"], [])
     assert found["open"] >= 150  # the server stood still for 300 ms in every 2 s: this is a fact of the arrivals
     assert found["closed"] < 150  # and is hidden here
@@ -135,6 +135,16 @@ def test_the_smoke_runs_whole_releases_from_end_to_end(tmp_path: Path) -> None:
     assert 0 < opened.offered == opened.completed == sum(count for _, count in opened.times)
     assert found.hits is not None and found.hits.daemon[0] > 0
     assert "<svg" in (tmp_path / "smoke" / "report.html").read_text()
+
+
+def test_a_relay_elsewhere_is_named_and_refusals_are_sentences(relay: RelayProcess, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("wrong\n")
+    named = ["loadtests", "smoke", "--out", str(tmp_path), "--ca", str(relay.ca), "--setup-token-file", str(tmp_path / "token")]
+    for url, why in ((relay.url, "did not take the organisation"), ("https://localhost:1", "Connection refused"),
+                     ("http://localhost", "is not https://name[:port]"), (relay.url + "/path", "is not https://name[:port]")):
+        said = ran(*named, "--relay", url, code=1)
+        assert why in said and "Traceback" not in said
+    assert "needs --ca and --setup-token-file" in ran("loadtests", "smoke", "--relay", relay.url, code=1)
 
 
 def test_a_laboratory_says_what_it_is(relay: RelayProcess) -> None:
