@@ -20,6 +20,7 @@ export const invitePanel = {
   passkey: (device: string) => `Second passkey for ${device}`,
   givePerson: "Give this link to that person alone, by a way you trust. Their phone's camera opens it from the QR code.",
   giveClient: (host: string) => `Run this on ${host}, in the account that shall ask:`,
+  giveAgent: (host: string) => `Run this on ${host}, in the account of its daemon:`,
   command: (url: string) => `stillvault join '${url}'`,
   link: "Link",
   copyLink: "Copy link",

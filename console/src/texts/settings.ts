@@ -43,7 +43,7 @@ export const settings = {
   org: "Organisation id",
   limits: {
     title: "Limits of this browser",
-    lead: "However many cards a relay sends, this browser shows no more of them. The widest is what Stillvault begins with; you may choose less.",
+    lead: "However many cards a relay sends, this browser shows no more than this. Stillvault begins with the widest; you may choose less.",
     names: {
       shownAtOnce: "Cards at once",
       shownPerHour: "Cards an hour",

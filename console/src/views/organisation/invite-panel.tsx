@@ -23,7 +23,7 @@ import { Qr } from "../../ui/qr";
 import { confirm, type Confirmed } from "../../work/inviting";
 import { cancelInvite, granted, invitesOf, INVITE_LIFE, typedWords, type Granted } from "../../work/invites";
 import { useLoad } from "../loading";
-import { AgentIdentity } from "./identity";
+import { AGENT, AgentIdentity } from "./identity";
 import { LoadFailed } from "./load-failed";
 
 const LOOK = 3000; // milliseconds between looks, where an event was missed
@@ -94,7 +94,7 @@ function Link({ given }: { given: Granted }) {
   return (
     <Card class={client ? undefined : "invite-link"}>
       <div class="stack">
-        <p>{client ? texts.giveClient(given.host) : texts.givePerson}</p>
+        <p>{client ? (given.subject.startsWith(AGENT) ? texts.giveAgent : texts.giveClient)(given.host) : texts.givePerson}</p>
         <p class="link-box mono" tabIndex={0} aria-label={texts.link} role="group">
           {shown}
         </p>
