@@ -51,6 +51,7 @@ export function PolicyForm({ account, id }: { account: Account; id: string }) {
           trust={data.trust}
           standing={standing}
           kept={data.kept}
+          onChange={() => setDone("")}
           onDone={(name) => {
             setDone(name);
             account.forget();
@@ -69,12 +70,14 @@ function Form({
   trust,
   standing,
   kept,
+  onChange,
   onDone,
 }: {
   account: Account;
   trust: Trust;
   standing: Policy | undefined;
   kept: Recovery | undefined;
+  onChange: () => void;
   onDone: (id: string) => void;
 }) {
   const [rule, setRule] = useState<Rule>(() => (standing ? without(standing) : freshRule()));
@@ -86,6 +89,7 @@ function Form({
   const change = (next: Rule) => {
     setTouched(true);
     setRule(next);
+    onChange();
   };
   const admin = isAdmin(account, trust);
   return (
