@@ -1,145 +1,17 @@
-//! The command line: which verb, with what. Every flag of these verbs stands here and in [`crate::help`].
+//! The command line: which verb, with what. Every flag of these verbs stands here, in [`crate::line`] and in [`crate::help`].
 //!
 //! A verb that is not ours goes to the rest of the command line with its arguments untouched, before anything else is judged.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::command::{Inject, Output, Read, Run, Wait};
 use crate::fault::{Fault, Format};
 use crate::handle::Handle;
 use crate::help;
 use crate::line::{Line, Token};
+use crate::question::Question;
 use crate::reference::{Path, Reference};
-
-/// What a question to the daemon may carry.
-#[derive(Debug, Default, Clone)]
-pub struct Question {
-    /// Why, in the caller's words.
-    pub reason: Option<String>,
-    /// How long each request may live, in seconds.
-    pub ttl: Option<u64>,
-    /// How long to wait for an answer, in seconds.
-    pub wait: Option<u64>,
-    /// The longest lease that is asked for, in seconds; people can only shorten it.
-    pub window: Option<u64>,
-    /// How many uses of it, likewise.
-    pub uses: Option<u64>,
-}
-
-impl Question {
-    /// Whether it says anything about the lease.
-    pub const fn is_lease(&self) -> bool {
-        self.window.is_some() || self.uses.is_some()
-    }
-}
-
-/// Where a value goes that is printed or written.
-#[derive(Debug)]
-pub struct Output {
-    /// No line end after the value on a terminal.
-    pub bare: bool,
-    /// A file instead of standard output.
-    pub out_file: Option<PathBuf>,
-    /// Its permissions.
-    pub mode: Option<u32>,
-    /// Replace a file that exists.
-    pub force: bool,
-    /// Show it on a terminal.
-    pub reveal: bool,
-}
-
-impl Output {
-    const fn new() -> Self {
-        Self { bare: false, out_file: None, mode: None, force: false, reveal: false }
-    }
-
-    /// Takes a flag of these. False when it is none.
-    fn flag(&mut self, flag: &str, line: &mut Line) -> Result<bool, Fault> {
-        match flag {
-            "-n" => self.bare = true,
-            "--out-file" => self.out_file = Some(PathBuf::from(line.value()?)),
-            "--mode" => self.mode = Some(line.mode()?),
-            "--force" => self.force = true,
-            "--reveal" => self.reveal = true,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn is_given(&self) -> bool {
-        self.bare || self.out_file.is_some() || self.mode.is_some() || self.force || self.reveal
-    }
-
-    fn check(&self, verb: &str) -> Result<(), Fault> {
-        if self.out_file.is_none() && (self.force || self.mode.is_some()) {
-            return Err(Fault::usage("--mode and --force go with --out-file", format!("see stillvault help {verb}")));
-        }
-        Ok(())
-    }
-}
-
-/// `read`.
-pub struct Read {
-    /// Which secret, or which field of it.
-    pub reference: Reference,
-    /// Where it goes.
-    pub output: Output,
-    /// Give a handle, and do not wait.
-    pub detach: bool,
-    /// What goes with the question.
-    pub question: Question,
-}
-
-/// `wait`.
-pub struct Wait {
-    /// What was asked before.
-    pub handle: Handle,
-    /// Where the value goes.
-    pub output: Output,
-    /// Say how it stands, and take nothing.
-    pub state: bool,
-    /// `--wait`: how long, in seconds.
-    pub patience: Option<u64>,
-}
-
-/// `run`.
-#[allow(clippy::struct_field_names, reason = "dry_run is the flag's name")]
-pub struct Run {
-    /// `--env`, in order.
-    pub bindings: Vec<(OsString, Reference)>,
-    /// `--env-file`, in order.
-    pub env_files: Vec<PathBuf>,
-    /// `--file`, in order.
-    pub files: Vec<(OsString, Reference)>,
-    /// Do not look for values in the output.
-    pub no_masking: bool,
-    /// Give a handle, and do not wait.
-    pub detach: bool,
-    /// Take the values of what was asked before.
-    pub handle: Option<Handle>,
-    /// Say what would be asked, and ask nobody.
-    pub dry_run: bool,
-    /// What goes with the question.
-    pub question: Question,
-    /// The command and its arguments; never empty.
-    pub command: Vec<OsString>,
-}
-
-/// `inject`.
-pub struct Inject {
-    /// The template.
-    pub template: PathBuf,
-    /// The file to write.
-    pub output: PathBuf,
-    /// Its permissions.
-    pub mode: u32,
-    /// Replace a file that exists.
-    pub force: bool,
-    /// Say what would be asked, and ask nobody.
-    pub dry_run: bool,
-    /// What goes with the question.
-    pub question: Question,
-}
 
 /// What to do.
 pub enum Verb {
@@ -171,6 +43,36 @@ pub struct Parsed {
     pub format: Format,
     /// What to do.
     pub verb: Verb,
+}
+
+impl Output {
+    const fn new() -> Self {
+        Self { bare: false, out_file: None, mode: None, force: false, reveal: false }
+    }
+
+    /// Takes a flag of these. False when it is none.
+    fn flag(&mut self, flag: &str, line: &mut Line) -> Result<bool, Fault> {
+        match flag {
+            "-n" => self.bare = true,
+            "--out-file" => self.out_file = Some(PathBuf::from(line.value()?)),
+            "--mode" => self.mode = Some(line.mode()?),
+            "--force" => self.force = true,
+            "--reveal" => self.reveal = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn is_given(&self) -> bool {
+        self.bare || self.out_file.is_some() || self.mode.is_some() || self.force || self.reveal
+    }
+
+    fn check(&self, verb: &str) -> Result<(), Fault> {
+        if self.out_file.is_none() && (self.force || self.mode.is_some()) {
+            return Err(Fault::usage("--mode and --force go with --out-file", format!("see stillvault help {verb}")));
+        }
+        Ok(())
+    }
 }
 
 fn format_from_environment() -> Format {
@@ -217,7 +119,10 @@ fn verb(line: &mut Line, arguments: &[OsString]) -> Result<Verb, Fault> {
                     Some("wait") => wait(line),
                     Some("run") => run(line),
                     Some("inject") => inject(line),
-                    Some("credential") => crate::credential::parse(line),
+                    Some("credential") => Ok(match crate::credential::parse(line)? {
+                        Some(helper) => Verb::Credential(Box::new(helper)),
+                        None => Verb::Help(help::CREDENTIAL),
+                    }),
                     Some("leases") => leases(line),
                     Some("whoami") => whoami(line),
                     Some("help") => topic(line),
@@ -269,7 +174,7 @@ fn wait(line: &mut Line) -> Result<Verb, Fault> {
             Token::Word(word) => handles.push(Handle::parse(&word.to_string_lossy())?),
             Token::Flag(flag) => match flag.as_str() {
                 "--state" => state = true,
-                "--wait" => wait = Some(line.wait()?),
+                "--wait" => wait = Some(line.wait(0)?),
                 "-h" | "--help" => return Ok(Verb::Help(help::WAIT)),
                 flag => {
                     if !output.flag(flag, line)? && !line.global(flag)? {
@@ -341,7 +246,7 @@ fn binding(flag: &str, text: &str) -> Result<(OsString, Reference), Fault> {
     let Some((name, target)) = text.split_once('=') else {
         return Err(Fault::usage(format!("{flag} takes NAME=sv://PATH"), remedy));
     };
-    crate::environment::check_name(name)?;
+    crate::envfile::check_name(name)?;
     if !target.starts_with(crate::reference::SCHEME) {
         return Err(Fault::usage(format!("{flag} {name}= is not a reference"), remedy));
     }

@@ -20,8 +20,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Uid, pipe2};
 use serde_json::Value as Json;
 
-use crate::args::Question;
 use crate::fault::{Fault, Format, exit};
+use crate::question::{Question, claimed};
 use crate::reference::{MAX_REFERENCES, Path};
 use crate::signals::{Signals, ends_wait};
 use crate::socket::{Daemon, Frame, refusal};
@@ -136,7 +136,7 @@ pub fn frame(paths: &[Path], argv: Option<&[std::ffi::OsString]>, question: &Que
     let mut fields = Frame::new();
     fields.insert("refs".into(), paths.iter().map(Path::as_str).collect());
     if let Some(argv) = argv {
-        fields.insert("argv".into(), crate::child::claimed(argv).into());
+        fields.insert("argv".into(), claimed(argv).into());
     }
     if let Some(reason) = &question.reason {
         fields.insert("reason".into(), reason.as_str().into());

@@ -23,23 +23,9 @@ use crate::environment::Environment;
 use crate::fault::{Fault, exit};
 use crate::mask::{Masker, Patterns};
 use crate::signals::{Signals, ends_wait};
-use crate::text;
 
 /// What one read takes of the child's output, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// What is told of a command: so many arguments, each so many characters.
-const CLAIMED_ARGUMENTS: usize = 40;
-const CLAIMED_CHARACTERS: usize = 200;
-
-/// The command as the people asked will see it, under "The caller says": escaped, and cut with a sign where it is long.
-pub fn claimed(command: &[OsString]) -> Vec<String> {
-    let shown = command.iter().take(CLAIMED_ARGUMENTS).map(|word| text::cut(&text::visible(word), CLAIMED_CHARACTERS));
-    let mut shown: Vec<String> = shown.collect();
-    if command.len() > CLAIMED_ARGUMENTS {
-        shown.push(format!("… {} more", command.len() - CLAIMED_ARGUMENTS));
-    }
-    shown
-}
 
 /// Finds the program as the child's `PATH` would, so that nobody is asked for a command that cannot be run.
 pub fn find(program: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Fault> {

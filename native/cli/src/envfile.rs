@@ -9,7 +9,6 @@
 
 use zeroize::Zeroizing;
 
-use crate::environment::check_name;
 use crate::fault::Fault;
 
 /// The assignments of a file, in order.
@@ -65,6 +64,16 @@ pub fn unquoted(value: &str) -> Result<Zeroizing<String>, &'static str> {
         }
     }
     Err("a quote is not closed")
+}
+
+/// Takes a name that a shell could set.
+pub fn check_name(name: &str) -> Result<(), Fault> {
+    let first = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+    if name.bytes().next().is_some_and(first) && name.bytes().all(|b| first(b) || b.is_ascii_digit()) {
+        return Ok(());
+    }
+    let message = format!("'{}' is not the name of a variable", crate::text::cut(name, 40));
+    Err(Fault::usage(message, "a name is like DB_PASSWORD: letters, digits and _, no digit first"))
 }
 
 #[cfg(test)]

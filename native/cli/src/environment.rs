@@ -15,11 +15,11 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use zeroize::Zeroizing;
 
-use crate::args::Run;
+use crate::command::Run;
 use crate::envfile;
 use crate::fault::{Fault, exit};
 use crate::field::Content;
-use crate::inject::input;
+use crate::infile::input;
 use crate::reference::{Reference, SCHEME};
 
 /// The longest `NAME=value` that the kernel takes, in bytes (execve(2): 32 pages with the final zero).
@@ -41,16 +41,6 @@ pub struct Plan {
     settings: BTreeMap<OsString, Setting>,
     /// The distinct references, in order of appearance.
     pub references: Vec<Reference>,
-}
-
-/// Takes a name that a shell could set.
-pub fn check_name(name: &str) -> Result<(), Fault> {
-    let first = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    if name.bytes().next().is_some_and(first) && name.bytes().all(|b| first(b) || b.is_ascii_digit()) {
-        return Ok(());
-    }
-    let message = format!("'{}' is not the name of a variable", crate::text::cut(name, 40));
-    Err(Fault::usage(message, "a name is like DB_PASSWORD: letters, digits and _, no digit first"))
 }
 
 impl Plan {

@@ -7,8 +7,7 @@
 use zeroize::Zeroizing;
 
 use crate::ask::Delivered;
-use crate::envfile;
-use crate::environment::check_name;
+use crate::envfile::{self, check_name};
 use crate::fault::Fault;
 use crate::reference::{Path, Reference};
 

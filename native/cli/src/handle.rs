@@ -1,27 +1,21 @@
-//! Handles: `--detach` asks and comes back at once, `wait` and `run --handle` fetch what was asked.
+//! A handle: what `--detach` printed.
 //!
 //! The daemon knows whose a handle is: the account and the task (the agent's process, else the session's leader) that asked, by
-//! the kernel's word. Knowing the text of a handle is not enough to take its values, and ending `wait` does not withdraw it.
+//! the kernel's word. Knowing the text of a handle is not enough to take its values.
 
-use serde_json::Value as Json;
+use crate::fault::Fault;
+use crate::reference::Field;
+use crate::text;
 
-use crate::args::{Question, Wait};
-use crate::ask::{Answer, Link, frame};
-use crate::fault::{Fault, Format, exit};
-use crate::read;
-use crate::reference::{Field, Path};
-use crate::socket::{Frame, refusal};
-use crate::{text, waiting};
-
-/// As long as any request can live, in seconds: so long `wait` waits unless it is told otherwise.
-const LONGEST: u64 = 3600;
 const LENGTH: std::ops::RangeInclusive<usize> = 8..=64;
 
 /// What `--detach` printed: the daemon's handle, and the field that was meant.
 #[derive(Debug)]
 pub struct Handle {
-    name: String,
-    field: Option<Field>,
+    /// The daemon's name for it.
+    pub name: String,
+    /// The field that was meant.
+    pub field: Option<Field>,
 }
 
 impl Handle {
@@ -35,100 +29,6 @@ impl Handle {
         }
         Ok(Self { name: name.to_owned(), field: field.map(Field::parse).transpose()? })
     }
-
-    fn fields(&self, wait: Option<u64>) -> Frame {
-        let mut fields = Frame::new();
-        fields.insert("handle".into(), self.name.as_str().into());
-        fields.insert("wait".into(), wait.unwrap_or(LONGEST).min(LONGEST).into());
-        fields
-    }
-
-    /// Waits for the values and takes them. `needed` must all be there; without it, exactly one value.
-    pub fn take(&self, needed: Option<&[Path]>, wait: Option<u64>, format: Format) -> Result<Answer, Fault> {
-        let mut link = Link::open()?;
-        let state = link.call("state", self.fields(Some(0)), &[], "state", None, format)?;
-        let paths = paths(&state)?;
-        if needed.is_none() && paths.len() != 1 {
-            let message = format!("{} holds the values of {} secrets", self.name, paths.len());
-            return Err(Fault::usage(message, format!("stillvault run --handle {} -- CMD ..", self.name)));
-        }
-        if let Some(missing) = needed.into_iter().flatten().find(|path| !paths.contains(path)) {
-            let message = format!("{} does not hold {missing}", self.name);
-            return Err(Fault::usage(message, "ask for everything that the command needs, with run --detach"));
-        }
-        link.values("take", self.fields(wait), paths, wait, format)
-    }
-}
-
-fn paths(state: &Frame) -> Result<Vec<Path>, Fault> {
-    let refs = state.get("refs").and_then(Json::as_array).into_iter().flatten();
-    refs.map(|one| Path::parse(one.as_str().unwrap_or_default())).collect()
-}
-
-/// Asks for `paths` and prints the handle. The value is asked for later, maybe as `field` of it.
-pub fn detach(
-    paths: &[Path],
-    argv: Option<&[std::ffi::OsString]>,
-    question: &Question,
-    field: Option<&Field>,
-    format: Format,
-) -> Result<u8, Fault> {
-    let mut link = Link::open()?;
-    let mut event = link.call("ask", frame(paths, argv, question)?, &[], "handle", None, format)?;
-    let name = event.get("handle").and_then(Json::as_str).unwrap_or_default();
-    let name = field.map_or_else(|| name.to_owned(), |field| format!("{name}#{}", field.as_str()));
-    match format {
-        Format::Json => {
-            event.remove("event");
-            event.insert("v".into(), 1.into());
-            event.insert("handle".into(), name.into());
-            text::print(text::json(&Json::Object(event)))?;
-        }
-        Format::Text => {
-            text::print(format!("{name}\n"))?;
-            if event.get("card").is_some() {
-                text::note(&format!("{}\n", waiting::line(&event, waiting::now())));
-            }
-            text::note(&format!(
-                "  stillvault {}\n",
-                if paths.len() == 1 { format!("wait '{name}'") } else { format!("run --handle {name} ..") }
-            ));
-        }
-    }
-    Ok(exit::OK)
-}
-
-/// `wait`.
-pub fn wait(wanted: &Wait, format: Format) -> Result<u8, Fault> {
-    if wanted.state {
-        return state(wanted, format);
-    }
-    read::check(&wanted.output, &format!("run --handle {} --env NAME=sv://PATH --", wanted.handle.name))?;
-    let answer = wanted.handle.take(None, wanted.patience, format)?;
-    read::deliver(&answer, wanted.handle.field.as_ref(), &wanted.output, format)
-}
-
-/// Prints how it stands. Ends as taking it would, but for `ready` and `delivered`, which are both 0.
-fn state(wanted: &Wait, format: Format) -> Result<u8, Fault> {
-    let mut state = Link::open()?.call("state", wanted.handle.fields(wanted.patience), &[], "state", wanted.patience, format)?;
-    let word = state.get("state").and_then(Json::as_str).unwrap_or_default().to_owned();
-    let error = state.get("error").cloned();
-    if format == Format::Json {
-        state.remove("event");
-        state.insert("v".into(), 1.into());
-        text::print(text::json(&Json::Object(state)))?;
-    } else {
-        text::print(format!("{}\n", text::screen(&word)))?;
-    }
-    if let Some(Json::Object(mut error)) = error {
-        error.insert("event".into(), "error".into());
-        return Err(refusal(&error));
-    }
-    if word == "pending" {
-        let remedy = format!("come back: stillvault wait {}", wanted.handle.name);
-        return Err(Fault::failed("pending", "nobody has decided yet; the handle stands", remedy).with_exit(exit::EXPIRED));
-    }
-    Ok(exit::OK)
 }
 
 #[cfg(test)]

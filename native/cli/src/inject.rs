@@ -1,22 +1,15 @@
 //! `inject`: a file from a template, with values where the references stood.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 use serde_json::Value as Json;
 
-use crate::args::Inject;
+use crate::command::Inject;
 use crate::fault::{Fault, Format, exit};
 use crate::template::{self, Part};
-use crate::{ask, field, listing, outfile, reference, text};
-
-/// The largest template or env file, in bytes.
-const MAX_INPUT: u64 = 1024 * 1024;
+use crate::{ask, field, infile, listing, out, outfile, reference, text};
 
 /// Writes the file. One question for all references; the file appears whole or not at all.
 pub fn inject(wanted: &Inject, format: Format) -> Result<u8, Fault> {
-    let source = input(&wanted.template)?;
+    let source = infile::input(&wanted.template)?;
     let template = template::parse(&source)?;
     outfile::check(&wanted.output, wanted.force)?;
     if wanted.dry_run {
@@ -39,23 +32,8 @@ pub fn inject(wanted: &Inject, format: Format) -> Result<u8, Fault> {
         Format::Text => text::note(&format!("{} written, {} secrets\n", text::screen(&file), answer.paths.len())),
         Format::Json => {
             let paths: Json = answer.paths.iter().map(crate::reference::Path::as_str).collect();
-            text::print(text::json(&serde_json::json!({"v": 1, "file": file, "paths": paths})))?;
+            out::print(text::json(&serde_json::json!({"v": 1, "file": file, "paths": paths})))?;
         }
     }
     Ok(exit::OK)
-}
-
-/// A file that the caller named, or standard input for `-`.
-pub fn input(path: &Path) -> Result<Vec<u8>, Fault> {
-    let unreadable = |problem: std::io::Error| Fault::usage(format!("{} cannot be read: {problem}", path.display()), "");
-    let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    } else {
-        File::open(path).map_err(unreadable)?.take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    }
-    if bytes.len() as u64 > MAX_INPUT {
-        return Err(Fault::usage(format!("{} is larger than 1 MiB", path.display()), "split it"));
-    }
-    Ok(bytes)
 }

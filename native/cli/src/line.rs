@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser};
 
-use crate::args::Question;
 use crate::fault::{Fault, Format};
+use crate::question::Question;
 
 /// The longest life of a request, in seconds (docs/protocol.md, section 4).
 const MAX_TTL: u64 = 3600;
@@ -81,9 +81,9 @@ impl Line {
         }
     }
 
-    /// The value of `--wait`.
-    pub fn wait(&mut self) -> Result<u64, Fault> {
-        self.seconds("--wait", 1, MAX_WAIT)
+    /// The value of `--wait`, at least `least` seconds.
+    pub fn wait(&mut self, least: u64) -> Result<u64, Fault> {
+        self.seconds("--wait", least, MAX_WAIT)
     }
 
     /// Permissions of a file, in octal.
@@ -123,7 +123,7 @@ impl Line {
                 question.reason = Some(crate::text::visible(&reason));
             }
             "--ttl" => question.ttl = Some(self.seconds(flag, 1, MAX_TTL)?),
-            "--wait" => question.wait = Some(self.wait()?),
+            "--wait" => question.wait = Some(self.wait(1)?),
             "--window" => question.window = Some(self.seconds(flag, 0, MAX_WINDOW)?),
             "--uses" => {
                 let number = self.text(flag)?.parse::<u64>().ok().filter(|number| (1..=MAX_USES).contains(number));

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use crate::environment::Plan;
 use crate::fault::{Fault, Format, exit};
+use crate::out;
 use crate::reference::{Path, Reference, paths};
 use crate::socket::{Daemon, Frame, refusal};
 use crate::text;
@@ -20,7 +21,7 @@ fn asked(verb: &str, fields: Frame, event: &str) -> Result<Frame, Fault> {
 fn print_json(mut frame: Frame) -> Result<u8, Fault> {
     frame.remove("event");
     frame.insert("v".into(), 1.into());
-    text::print(text::json(&Json::Object(frame)))?;
+    out::print(text::json(&Json::Object(frame)))?;
     Ok(exit::OK)
 }
 
@@ -66,7 +67,7 @@ pub fn leases(format: Format) -> Result<u8, Fault> {
     if lines.is_empty() {
         text::note("no live lease: the next read asks a person\n");
     }
-    text::print(lines)?;
+    out::print(lines)?;
     Ok(exit::OK)
 }
 
@@ -80,7 +81,7 @@ pub fn purge(path: Option<&Path>, format: Format) -> Result<u8, Fault> {
     if format == Format::Json {
         return print_json(frame);
     }
-    text::print(format!("{} leases ended\n", shown(&frame, "count")))?;
+    out::print(format!("{} leases ended\n", shown(&frame, "count")))?;
     Ok(exit::OK)
 }
 
@@ -116,7 +117,7 @@ pub fn whoami(format: Format) -> Result<u8, Fault> {
     if frame.get("why").and_then(Json::as_str).is_some_and(|why| !why.is_empty()) {
         let _ = writeln!(lines, "why        {}", shown(&frame, "why"));
     }
-    text::print(lines)?;
+    out::print(lines)?;
     Ok(exit::OK)
 }
 
@@ -159,14 +160,14 @@ pub fn dry_run(references: &[Reference], plan: Option<&Plan>, format: Format) ->
             }
             Json::Object(one)
         });
-        text::print(text::json(&serde_json::json!({"v": 1, "references": all.collect::<Vec<_>>()})))?;
+        out::print(text::json(&serde_json::json!({"v": 1, "references": all.collect::<Vec<_>>()})))?;
         return Ok(exit::OK);
     }
     for (index, reference) in references.iter().enumerate() {
         let names = names(index).join(", ");
         let names = if names.is_empty() { names } else { format!("  as {}", text::screen(&names)) };
         let asks = asks(reference).map_or(String::new(), |asks| format!("\n    {}", plan_line(asks)));
-        text::print(format!("{reference}{names}{asks}\n"))?;
+        out::print(format!("{reference}{names}{asks}\n"))?;
     }
     text::note(if planned.is_some() { "nobody was asked\n" } else { "nobody was asked; no daemon says who would be\n" });
     Ok(exit::OK)

@@ -24,7 +24,9 @@
 mod args;
 mod ask;
 mod child;
+mod command;
 mod credential;
+mod deliver;
 mod envfile;
 mod environment;
 mod fault;
@@ -32,11 +34,15 @@ mod field;
 mod forms;
 mod handle;
 mod help;
+mod infile;
 mod inject;
+mod later;
 mod line;
 mod listing;
 mod mask;
+mod out;
 mod outfile;
+mod question;
 mod read;
 mod reference;
 mod run;
@@ -70,7 +76,7 @@ fn serve(parsed: Parsed) -> Result<u8, Fault> {
     let format = parsed.format;
     match parsed.verb {
         Verb::Read(wanted) => read::read(&wanted, format),
-        Verb::Wait(wanted) => handle::wait(&wanted, format),
+        Verb::Wait(wanted) => later::wait(&wanted, format),
         Verb::Run(wanted) => run::run(&wanted, format),
         Verb::Inject(wanted) => inject::inject(&wanted, format),
         Verb::Credential(helper) => credential::serve(&helper, format),
@@ -78,9 +84,9 @@ fn serve(parsed: Parsed) -> Result<u8, Fault> {
         Verb::Purge(path) => listing::purge(path.as_ref(), format),
         Verb::Whoami => listing::whoami(format),
         Verb::Help(text) if format == Format::Json => {
-            text::print(text::json(&serde_json::json!({"v": 1, "help": text}))).map(|()| exit::OK)
+            out::print(text::json(&serde_json::json!({"v": 1, "help": text}))).map(|()| exit::OK)
         }
-        Verb::Help(text) => text::print(text).map(|()| exit::OK),
+        Verb::Help(text) => out::print(text).map(|()| exit::OK),
         Verb::Python(arguments) => Err(python(arguments)),
     }
 }

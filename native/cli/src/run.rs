@@ -2,10 +2,10 @@
 //!
 //! Everything that can be refused without a person is refused before one is asked: names, references, files, the command itself.
 
-use crate::args::Run;
+use crate::command::Run;
 use crate::fault::{Fault, Format, exit};
 use crate::mask::{Patterns, SHORTEST};
-use crate::{ask, child, environment, field, handle, listing, reference, text, value};
+use crate::{ask, child, environment, field, later, listing, reference, text, value};
 
 /// Runs the command and gives its exit status.
 pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
@@ -22,7 +22,7 @@ pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
                 "there is no reference in the environment, so there is nothing to ask for",
                 "see stillvault help run",
             )),
-            some => handle::detach(some, Some(&wanted.command), &wanted.question, None, format),
+            some => later::detach(some, Some(&wanted.command), &wanted.question, None, format),
         };
     }
     if paths.is_empty() {
@@ -31,7 +31,7 @@ pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
         return Err(child::become_it(&file, &wanted.command, &environment));
     }
     let answer = match &wanted.handle {
-        Some(handle) => handle.take(Some(&paths), wanted.question.wait, format)?,
+        Some(handle) => later::take(handle, Some(&paths), wanted.question.wait, format)?,
         None => ask::ask(paths, Some(&wanted.command), &wanted.question, format)?,
     };
     let after = |fault: Fault| fault.with_exit(exit::TOOL_FAILED);

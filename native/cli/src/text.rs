@@ -1,4 +1,4 @@
-//! Text that came from others, made safe to show or to sign; and the two ways out of the program.
+//! Text that came from others, made safe to show or to sign; and standard error.
 //!
 //! The set of characters that are never shown or sent raw is fixed by section 2 of docs/protocol.md, so that versions of Unicode
 //! cannot disagree about it.
@@ -9,8 +9,6 @@ use std::io::{IsTerminal, Write as _};
 use std::os::unix::ffi::OsStrExt;
 
 use serde_json::Value as Json;
-
-use crate::fault::Fault;
 
 // Section 2.
 const HIDDEN: &[(u32, u32)] = &[
@@ -84,30 +82,6 @@ pub fn json(value: &Json) -> String {
     }
     out.push('\n');
     out
-}
-
-/// Writes `bytes` to standard output whole, or says why not. There is no buffer that could keep a copy.
-pub fn output(bytes: &[u8]) -> Result<(), Fault> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match nix::unistd::write(std::io::stdout(), rest) {
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(nix::errno::Errno::EPIPE) => {
-                return Err(Fault::failed("output", "nobody reads standard output any more", "check the command after the pipe"));
-            }
-            Err(problem) => {
-                let remedy = "look at the file or device behind standard output; what it holds now is not whole";
-                return Err(Fault::failed("output", format!("standard output took only a part: {}", problem.desc()), remedy));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Writes text to standard output.
-pub fn print(text: impl AsRef<str>) -> Result<(), Fault> {
-    output(text.as_ref().as_bytes())
 }
 
 /// Writes text to standard error; where that is gone, nobody can be told.

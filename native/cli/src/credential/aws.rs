@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use super::{Options, one_line, release};
 use crate::fault::{Fault, Format, exit};
 use crate::forms::{Escapes, json_escaped};
+use crate::out;
 use crate::reference::Reference;
-use crate::text;
 
 /// Answers an SDK.
 pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
@@ -77,7 +77,7 @@ fn write(parts: &[Option<Zeroizing<Vec<u8>>>; 3], expiration: Option<&str>) -> R
         whole.extend_from_slice(format!(",\"Expiration\":\"{end}\"").as_bytes());
     }
     whole.extend_from_slice(b"}\n");
-    text::output(&whole).map(|()| exit::OK)
+    out::write(&whole).map(|()| exit::OK)
 }
 
 /// Seconds since 1970 as AWS writes times.

@@ -12,6 +12,7 @@ use super::table::{self, Row};
 use super::{Options, one_line, question_text, release_one};
 use crate::fault::{Fault, Format, exit};
 use crate::forms::{Escapes, json_escaped};
+use crate::out;
 use crate::text;
 
 const SYSTEM_TABLE: &str = "/etc/stillvault/registries";
@@ -31,7 +32,7 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
         _ => Err(Fault::usage("docker-credential-stillvault takes get, list, store or erase", "see stillvault help credential")),
     };
     answered.inspect_err(|fault| {
-        let _ = text::print(format!("stillvault: {}: {}\n", text::screen(&fault.code), text::screen(&fault.message)));
+        let _ = out::print(format!("stillvault: {}: {}\n", text::screen(&fault.code), text::screen(&fault.message)));
     })
 }
 
@@ -61,7 +62,7 @@ fn get(options: &Options, format: Format) -> Result<u8, Fault> {
     let rows = rows(options)?;
     let row = rows.iter().find(|row| row.words.first().is_some_and(|name| bare(name) == bare(server)));
     let Some(row) = row.filter(|_| !server.is_empty()) else {
-        return text::print(NOT_FOUND).map(|()| exit::ERROR);
+        return out::print(NOT_FOUND).map(|()| exit::ERROR);
     };
     let released = release_one(&row.reference, &["registry", server], &options.question, format)?;
     let secret = released.field(&["password", "PASSWORD", "token", "TOKEN"]);
@@ -79,14 +80,14 @@ fn get(options: &Options, format: Format) -> Result<u8, Fault> {
         whole.extend_from_slice(&json_escaped(part, Escapes::Few));
     }
     whole.extend_from_slice(b"\"}\n");
-    text::output(&whole).map(|()| exit::OK)
+    out::write(&whole).map(|()| exit::OK)
 }
 
 /// The registries of the table. Nobody is asked, so a user name that stands only in a secret is not shown.
 fn list(options: &Options) -> Result<u8, Fault> {
     let name = |row: &Row| row.username.clone().unwrap_or_default();
     let known = rows(options)?.iter().filter_map(|row| Some((row.words.first()?.clone(), name(row).into()))).collect();
-    text::print(text::json(&serde_json::Value::Object(known))).map(|()| exit::OK)
+    out::print(text::json(&serde_json::Value::Object(known))).map(|()| exit::OK)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Options, Released, one_line, question_text, release_one};
 use crate::fault::{Fault, Format, exit};
+use crate::out;
 use crate::reference::Reference;
 use crate::text;
 
@@ -99,7 +100,7 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
         return Ok(exit::OK);
     }
     answer(&asked, reference, places.is_empty(), options, format).inspect_err(|_| {
-        let _ = text::print("quit=1\n");
+        let _ = out::print("quit=1\n");
     })
 }
 
@@ -136,7 +137,7 @@ fn write(username: &str, password: &str, released: &Released) -> Result<u8, Faul
     if let Some(end) = released.end {
         whole.extend_from_slice(format!("password_expiry_utc={end}\n").as_bytes());
     }
-    text::output(&whole).map(|()| exit::OK)
+    out::write(&whole).map(|()| exit::OK)
 }
 
 #[cfg(test)]

@@ -22,12 +22,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
-use crate::args::{Question, Verb};
 use crate::ask;
 use crate::fault::{Fault, Format};
 use crate::line::{Line, Token};
+use crate::question::Question;
 use crate::reference::{self, Reference};
-use crate::{field, help, text};
+use crate::{field, text};
 
 /// The longest question that a program may put on standard input, in bytes.
 const MAX_QUESTION: u64 = 64 * 1024;
@@ -108,15 +108,15 @@ pub struct Helper {
     options: Options,
 }
 
-/// Takes what follows `credential`.
-pub fn parse(line: &mut Line) -> Result<Verb, Fault> {
+/// Takes what follows `credential`; nothing where that is a question for help.
+pub fn parse(line: &mut Line) -> Result<Option<Helper>, Fault> {
     let consumer = loop {
         match line.next()? {
             Some(Token::Word(word)) => break Consumer::named(&word)?,
-            Some(Token::Flag(flag)) if flag == "-h" || flag == "--help" => return Ok(Verb::Help(help::CREDENTIAL)),
+            Some(Token::Flag(flag)) if flag == "-h" || flag == "--help" => return Ok(None),
             Some(Token::Flag(flag)) if line.global(&flag)? => {}
             Some(Token::Flag(flag)) => return Err(unexpected(&flag)),
-            None => return Ok(Verb::Help(help::CREDENTIAL)),
+            None => return Ok(None),
         }
     };
     let mut options = Options::default();
@@ -124,7 +124,7 @@ pub fn parse(line: &mut Line) -> Result<Verb, Fault> {
         match token {
             Token::Word(word) if options.operation.is_none() => options.operation = Some(word.to_string_lossy().into_owned()),
             Token::Word(word) => return Err(unexpected(&word.to_string_lossy())),
-            Token::Flag(flag) if flag == "-h" || flag == "--help" => return Ok(Verb::Help(help::CREDENTIAL)),
+            Token::Flag(flag) if flag == "-h" || flag == "--help" => return Ok(None),
             Token::Flag(flag) if consumer.flags().contains(&flag.as_str()) => options.set(&flag, line)?,
             Token::Flag(flag) => {
                 if !line.question(&flag, &mut options.question)? {
@@ -133,7 +133,7 @@ pub fn parse(line: &mut Line) -> Result<Verb, Fault> {
             }
         }
     }
-    Ok(Verb::Credential(Box::new(Helper { consumer, options })))
+    Ok(Some(Helper { consumer, options }))
 }
 
 fn unexpected(what: &str) -> Fault {

@@ -11,8 +11,8 @@ use nix::unistd::Uid;
 
 use super::{Options, question_text, release_one};
 use crate::fault::{Fault, Format, exit};
+use crate::out;
 use crate::reference::Reference;
-use crate::text;
 
 const SYSTEM_DIRECTORY: &str = "/var/lib/stillvault/podman";
 /// The longest id, in bytes.
@@ -28,7 +28,7 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
             let text = std::fs::read_to_string(directory.join(&id)).map_err(|_| unknown(&id))?;
             let reference = Reference::parse(text.trim_end_matches('\n'))?;
             let released = release_one(&reference, &["podman", "secret", &id], &options.question, format)?;
-            text::output(&released.bytes).map(|()| exit::OK)
+            out::write(&released.bytes).map(|()| exit::OK)
         }
         Some("delete") => {
             let id = id()?;
@@ -94,5 +94,5 @@ fn list(directory: &std::path::Path) -> Result<u8, Fault> {
     };
     ids.sort_unstable();
     let lines: Vec<String> = ids.into_iter().map(|id| id + "\n").collect();
-    text::print(lines.concat()).map(|()| exit::OK)
+    out::print(lines.concat()).map(|()| exit::OK)
 }

@@ -27,6 +27,7 @@ use nix::unistd::Uid;
 use super::table::{self, Row};
 use super::{Options, release_one};
 use crate::fault::{Fault, Format, exit};
+use crate::out;
 use crate::signals::{Signals, ends_wait};
 use crate::text;
 
@@ -45,7 +46,7 @@ pub fn serve(options: &Options, format: Format) -> Result<u8, Fault> {
     match &options.socket {
         Some(socket) => listen(socket, &map, options),
         None => answer(&map, options, format).inspect_err(|_| {
-            let _ = text::output(&vec![0; TOO_MUCH]);
+            let _ = out::write(&vec![0; TOO_MUCH]);
         }),
     }
 }
@@ -64,7 +65,7 @@ fn answer(map: &FilePath, options: &Options, format: Format) -> Result<u8, Fault
     let released = release_one(&row.reference, &["systemd", &unit, &credential], &options.question, format);
     answered.store(true, Ordering::SeqCst);
     let released = released?;
-    text::output(&released.bytes).map(|()| exit::OK)
+    out::write(&released.bytes).map(|()| exit::OK)
 }
 
 /// Ends this process, and with it the question, when whoever connected goes away before people answered: systemd gave up the start.
@@ -118,7 +119,7 @@ fn listen(socket: &FilePath, map: &FilePath, options: &Options) -> Result<u8, Fa
     table::read(map, 2)?; // what is wrong with it is said now, and again at each connection
     let signals = Signals::hold()?;
     let listener = bind(socket)?;
-    text::print(text::json(&serde_json::json!({"v": 1, "event": "ready", "socket": socket.to_string_lossy()})))?;
+    out::print(text::json(&serde_json::json!({"v": 1, "event": "ready", "socket": socket.to_string_lossy()})))?;
     let served = accept(&listener, &signals, map, options);
     let _ = std::fs::remove_file(socket);
     served
