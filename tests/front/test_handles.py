@@ -111,12 +111,21 @@ def test_state_takes_nothing(front: Front) -> None:
     assert [frame["verb"] for frame in desk.frames] == ["state"]
 
 
+def test_a_look_without_waiting(front: Front) -> None:
+    desk = Desk(["b"], "pending", **PENDING)
+    with front.daemon(desk):
+        ended = front("wait", H, "--state", "--wait", "0s")
+        assert (ended.exit, ended.out) == (11, b"pending\n")
+        assert front("wait", H, "--wait", "0s").exit == 11
+    assert [(frame["verb"], frame["wait"]) for frame in desk.frames] == [("state", 0), ("state", 0), ("take", 0)]
+
+
 @pytest.mark.parametrize(("words", "why"), [
     (["wait"], "takes one handle"), (["wait", H, H], "takes one handle"), (["wait", "sv://a"], "is not a handle"),
     (["wait", H, "--state", "-n"], "--state takes no value"), (["wait", H, "--ttl", "5m"], "does not take"),
     (["run", "--handle", H, "--reason", "x", "--", "true"], "--handle takes what was asked before"),
     (["run", "--handle", H, "--detach", "--", "true"], "--handle takes what was asked before"),
-    (["run", "--detach", "--", "true"], "no reference"),
+    (["run", "--detach", "--", "true"], "no reference"), (["read", "sv://a", "--wait", "0s"], "--wait takes a time"),
     (["run", "--detach", "--wait", "5s", "--env", "A=sv://a", "--", "true"], "goes without --wait"),
 ])
 def test_usage(front: Front, words: list[str], why: str) -> None:

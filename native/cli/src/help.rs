@@ -123,7 +123,8 @@ Ctrl-C leaves it as it is; stillvault cancel HANDLE withdraws it.
 
   --state         say how it stands and take nothing: pending, ready,
                   delivered, or ended with the reason
-  --wait 25s      how long to wait at most; without it until it is decided
+  --wait 25s      how long to wait at most; 0s is a look without waiting.
+                  Without it until it is decided
 Values of several secrets go to a command: stillvault run --handle HANDLE ..
 ";
 
