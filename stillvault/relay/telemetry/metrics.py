@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stillvault.relay.context import Relay
     from stillvault.relay.edge import App, Message, Receive, Scope, Send
 
-HUMAN = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # seconds: a request lives for ten minutes at the most
+HUMAN = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)  # seconds: a request lives for an hour at the most
 DISK = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)  # seconds
 LISTENERS = {"person": "stream", "client": "poll", "enrol": "enrolment"}  # a topic's first part, and who listens to it
 
