@@ -119,11 +119,25 @@ def _client_data(raw: bytes) -> dict[str, Any]:
 
     try:
         data = json.loads(raw.decode(), object_pairs_hook=once, parse_constant=refuse)
+        _check_whole(data)
     except (ValueError, RecursionError) as error:
         raise Refused("client-data", "not JSON") from error
     if not isinstance(data, dict):
         raise Refused("client-data", "not an object")
     return data
+
+
+def _check_whole(value: Any) -> None:
+    """A lone surrogate is no text: one reader replaces it, another refuses it. Not even where nobody looks."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_whole(name)
+            _check_whole(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_whole(item)
+    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise Refused("client-data", "a lone surrogate")
 
 
 def _verify_webauthn(key: dict[str, Any], challenge: bytes, signature: dict[str, Any], origins: list[str]) -> None:
