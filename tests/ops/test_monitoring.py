@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
+import urllib.parse
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.ops.test_metrics import Metrics
+from tests.relay.listeners import until
 from tests.relay.parties import Organisation
-from tests.relay.process import RelayProcess
+from tests.relay.process import PATIENCE, RelayProcess
 from tests.world import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +73,48 @@ def test_the_page_is_what_prometheus_reads(page: str) -> None:
     done = promtool("check", "metrics", stdin=page.encode())
     said = [line for line in done.stderr.decode().splitlines() if "stillvault_" in line]
     assert said == [], "Prometheus' linter has nothing to say"
+
+
+def asked(port: int, query: str) -> Any:
+    """What Prometheus answers to a query."""
+    url = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        said = json.load(answer)
+    assert said["status"] == "success", said
+    return said["data"]["result"]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_real_prometheus_reads_a_relay_and_understands_the_dashboard(directory: Path) -> None:
+    program = shutil.which("prometheus")
+    assert program, "prometheus is not installed: run tools/setup"
+    metrics, own = free_port(), free_port()
+    settings = (FOLDER / "prometheus.yml").read_text()
+    settings = settings.replace("127.0.0.1:9464", f"127.0.0.1:{metrics}").replace("15s", "1s")
+    (directory / "prometheus.yml").write_text(settings)
+    shutil.copy(FOLDER / "alerts.yml", directory)
+    relay = RelayProcess(directory / "data", metrics=f"127.0.0.1:{metrics}").start()
+    where = [f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/series"]
+    command = [program, *where, f"--web.listen-address=127.0.0.1:{own}", "--log.level=error"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as prometheus:
+        try:
+            Organisation(relay).create()
+            until(lambda: listens(own))
+            until(lambda: asked(own, 'up{job="stillvault"} == 1'))
+            until(lambda: asked(own, "stillvault_roster_expiry_timestamp_seconds"))
+            board = json.loads((FOLDER / "dashboard.json").read_text())
+            for panel in board["panels"]:
+                for target in panel["targets"]:
+                    query = target["expr"].replace("$instance", ".*").replace("$__rate_interval", "5m")
+                    assert isinstance(asked(own, query), list), panel["title"]
+            assert asked(own, 'ALERTS{alertname=~"StillvaultDown|StillvaultDiskFailed"}') == []
+        finally:
+            prometheus.terminate()
+            relay.stop()
 
 
 def test_the_dashboard_fits_itself() -> None:
