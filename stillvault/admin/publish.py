@@ -85,9 +85,9 @@ def publish_root(account: Account, root: bytes, root_oid: bytes, edit: Edit, *, 
     return account.trust(fresh=True)
 
 
-def check_next(account: Account, stored: messages.Trust, roster: bytes) -> None:
-    """Raises `Refused` where a reader of the new roster would."""
-    trust = account.trust()
+def check_next(account: Account, stored: messages.Trust, roster: bytes, trust: Trust | None = None) -> None:
+    """Raises `Refused` where a reader of the new roster would, who saw `trust` or what the relay serves."""
+    trust = trust or account.trust()
     Trust.verify(account.org, [bytes(one) for one in stored.roots], roster, account.clock(), (trust.pair, trust.oid))
 
 

@@ -16,7 +16,7 @@ from stillvault.admin.roster import changes
 from stillvault.approver.account import Account
 from stillvault.approver.memory import remember, remembered
 from stillvault.crypto.private import Value, seal
-from stillvault.crypto.public import Secret, Trust, b64encode, payload_of
+from stillvault.crypto.public import Secret, Trust, b64decode, b64encode, payload_of
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Failed, Forbidden, Refused, Unavailable
 from stillvault.protocol.objects import Pair, Roster
@@ -61,20 +61,28 @@ def roster_changes(account: Account, trust: Trust) -> list[str]:
     return [] if last is None else changes(last.roster, roster_of(trust))
 
 
-def seal_value(account: Account, path: str, value: Value) -> dict[str, Any]:
-    """Seals a new version. Returns path, version and recipients, and who of the policy could not be sealed to."""
+def seal_value(account: Account, path: str, value: Value, *, after_restore: bool = False) -> dict[str, Any]:
+    """Seals a new version. Returns path, version and recipients, and who of the policy could not be sealed to.
+
+    `after_restore`: the relay lost versions that this home has seen, and its owner accepted that. The value is sealed on from
+    what it has, as often as it takes for the version to pass every one that was seen.
+    """
     trust = account.trust()
     now = account.clock()
     check_sealer(account, trust)
     _policy(trust, path)
     highest = remembered(account.home).highest.get(path)
     newest = latest(account, path)
-    before = None if newest is None else trust.verify_secret(newest, path, [] if highest is None else [highest], now, reseal=True)
-    if before is None and highest is not None:
+    lowest = [] if highest is None or after_restore else [highest]
+    before = None if newest is None else trust.verify_secret(newest, path, lowest, now, reseal=True)
+    if before is None and highest is not None and not after_restore:
         raise Refused("version", f"the relay knows no {path}, but this home has seen version {highest[0]}",
                       "the relay went back or hides it: ask an administrator")
     version = (1 if before is None else before.version[0] + 1, 0)
     sealed = upload(account, trust, path, value, version, None if before is None else before.oid, now)
+    while highest is not None and sealed["version"] <= highest[0]:
+        version = (sealed["version"] + 1, 0)
+        sealed = upload(account, trust, path, value, version, b64decode(sealed["oid"]), now)
     account.home.write(LAST_SEAL, LastSeal(roster=roster_of(trust)))
     return sealed
 

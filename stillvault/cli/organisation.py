@@ -104,6 +104,32 @@ def renew() -> None:
                f"{len(done['certificates'])}, devices: {len(done['devices'])}")
 
 
+@org.command(name="accept-restore")
+@click.option("--yes", is_flag=True, help="Sign it. Without this, it is only said what went back.")
+def accept_restore(yes: bool) -> None:
+    """After a restore of the relay: see what went back, and sign that the organisation goes on from there.
+
+    In the home that holds the root key. Only after whoever runs the relay said that it was restored, and why.
+    """
+    from stillvault.admin import restoring
+    from stillvault.cli.account import open_account
+
+    account = open_account()
+    found = restoring.look(account)
+    facts: dict[str, Any] = {"older": found.older, "roster": found.roster, "roster_seen": found.roster_seen, "rows": found.rows,
+                             "rows_seen": found.rows_seen, "log": found.log, "accepted": False}
+    had, seen = ("{}.{}".format(*one) for one in (found.roster, found.roster_seen))
+    text = (f"roster: the relay has {had}, this home saw {seen}\n"
+            f"log: the relay has {found.rows} rows, this home saw {found.rows_seen}")
+    if not yes:
+        went = "the relay went back" if found.older else "nothing went back that this home has seen; others may have seen more"
+        emit(facts, f"{text}\n{went}. If you know of a restore: stillvault org accept-restore --yes")
+        return
+    trust = restoring.accept(account, found)
+    emit({**facts, "accepted": True, "root_version": trust.pair[0], "roster_version": trust.pair[1]},
+         f"{text}\naccepted: root {trust.pair[0]}, roster {trust.pair[1]}. What was sealed or enrolled since must be done again.")
+
+
 @org.group(cls=Verbs)
 def admin() -> None:
     """Administrators whose keys the root names."""

@@ -16,7 +16,8 @@ from stillvault.protocol.errors import Refused, Usage
 @click.command(cls=Verb)
 @click.argument("path", type=PATH)
 @click.option("--from-file", default="", help="Take the value from this file instead of stdin.")
-def seal(path: str, from_file: str) -> None:
+@click.option("--after-restore", is_flag=True, help="Seal on from an older version that a restore brought back.")
+def seal(path: str, from_file: str, after_restore: bool) -> None:
     """Seal a new version of PATH. The value comes from a file or stdin, byte for byte, at most 60 KiB."""
     from stillvault.admin import sealing
     from stillvault.cli.account import open_account
@@ -29,7 +30,7 @@ def seal(path: str, from_file: str) -> None:
     value = _value(from_file)
     value_length = value.length
     try:
-        done = sealing.seal_value(account, path, value)
+        done = sealing.seal_value(account, path, value, after_restore=after_restore)
     finally:
         value.wipe()
     if value_length == 0:

@@ -75,13 +75,18 @@ class LogKey:
         self._key = SigningKey(seed)
         self.origin = origin
         self.public = bytes(self._key.verify_key)
-        self._hint = hashlib.sha256(origin.encode() + b"\n" + ED25519_NOTE + self.public).digest()[:4]
 
-    def checkpoint(self, size: int, root: bytes) -> str:
+    def names(self, origin: str, public_key: bytes) -> bool:
+        """Whether a root that names this log names ours: our key, and our origin or one that continues it after a restore."""
+        number = origin.removeprefix(self.origin)
+        return public_key == self.public and (not number or re.fullmatch(r"/[1-9][0-9]{0,8}", number) is not None)
+
+    def checkpoint(self, size: int, root: bytes, origin: str) -> str:
         """A C2SP checkpoint: origin, size, root hash, one signature."""
-        body = f"{self.origin}\n{size}\n{base64.b64encode(root).decode()}\n"
-        signature = base64.b64encode(self._hint + self._key.sign(body.encode()).signature).decode()
-        return f"{body}\n— {self.origin} {signature}\n"
+        hint = hashlib.sha256(origin.encode() + b"\n" + ED25519_NOTE + self.public).digest()[:4]
+        body = f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+        signature = base64.b64encode(hint + self._key.sign(body.encode()).signature).decode()
+        return f"{body}\n— {origin} {signature}\n"
 
 
 def load_or_make_seed(path: Path) -> bytes:

@@ -19,7 +19,7 @@ import msgspec
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-from stillvault.crypto.public import Trust, b64decode, b64encode, node_hash
+from stillvault.crypto.public import Trust, b64decode, b64encode, node_hash, payload_of
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused, Usage
 from stillvault.transport.home import Home
@@ -68,7 +68,9 @@ class TrustStore:
             seen = None if known is None else (known.seen.pair, b64decode(known.seen.oid))
             trust = Trust.verify(self.pin, [bytes(one) for one in given.roots], bytes(given.roster), now, seen)
             if known is None or known.seen.pair != trust.pair:
-                head = None if known is None else known.log_head
+                # A root that names another log begins it anew: heads of two logs are not compared (section 12).
+                same = known is not None and _log_of(known.roots[-1]) == _log_of(given.roots[-1])
+                head = known.log_head if known is not None and same else None
                 self._home.write("trust.json", Known(roots=given.roots, roster=given.roster, log_head=head,
                                                      seen=Seen(pair=trust.pair, oid=b64encode(trust.oid))))
             return trust
@@ -149,6 +151,12 @@ class _Log(msgspec.Struct):
 class _Root(msgspec.Struct):
     log: _Log
     name: str
+
+
+def _log_of(root: msgspec.Raw) -> tuple[str, str]:
+    """Which log a root that was verified names."""
+    log = msgspec.json.decode(payload_of("root", bytes(root)), type=_Root).log
+    return log.origin, log.public
 
 
 def log_key(trust: Trust) -> tuple[str, bytes]:

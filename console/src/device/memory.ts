@@ -121,6 +121,8 @@ export function raised(
 }
 
 /** The records of one person's device in one organisation. */
+const headOf = (origin: string) => (origin.endsWith("/log") ? "log-head" : `log-head ${origin}`);
+
 export class Memory {
   readonly #prefix: string;
 
@@ -157,13 +159,14 @@ export class Memory {
     await this.change<Map<string, Pair>>("highest", (old = new Map()) => raised(old, found));
   }
 
-  logHead(): Promise<[number, string] | undefined> {
-    return this.read("log-head");
+  /** The head last seen of the log with this origin: a root that names another log begins it anew (protocol 12). */
+  logHead(origin: string): Promise<[number, string] | undefined> {
+    return this.read(headOf(origin));
   }
 
   /** A head that was checked against the one before; a shorter one never replaces a longer. */
-  async setLogHead(head: [number, string]): Promise<void> {
-    await this.change<[number, string]>("log-head", (old) => (old && old[0] > head[0] ? old : head));
+  async setLogHead(origin: string, head: [number, string]): Promise<void> {
+    await this.change<[number, string]>(headOf(origin), (old) => (old && old[0] > head[0] ? old : head));
   }
 
   /** The roster at this sealer's last seal. */

@@ -18,10 +18,10 @@ export async function freshHead(account: Account, trust: Trust): Promise<Head> {
   const { origin, public: key } = trust.root.log;
   const { checkpoint } = await account.api.get<{ checkpoint: string }>("/v1/log/checkpoint");
   const head = await verifyCheckpoint(checkpoint, origin, unb64(key));
-  const seen = await account.memory.logHead();
+  const seen = await account.memory.logHead(origin);
   await continues(seen && { size: seen[0], root: unb64(seen[1]) }, head, proofs(account));
-  const meanwhile = await account.memory.logHead(); // another tab may have seen a longer log, which continues ours
-  if (!meanwhile || meanwhile[0] < head.size) await account.memory.setLogHead([head.size, b64(head.root)]);
+  const meanwhile = await account.memory.logHead(origin); // another tab may have seen a longer log, which continues ours
+  if (!meanwhile || meanwhile[0] < head.size) await account.memory.setLogHead(origin, [head.size, b64(head.root)]);
   return head;
 }
 

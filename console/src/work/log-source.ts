@@ -37,10 +37,11 @@ export function logKey(trust: Trust): { origin: string; public: Bytes } {
 /** The whole log verified; its head is remembered from then on. */
 export async function verifyHere(account: Account, progress: (rows: number) => void): Promise<Verified> {
   const trust = await account.trust();
-  const seen = await account.memory.logHead();
+  const key = logKey(trust);
+  const seen = await account.memory.logHead(key.origin);
   const before: Head | undefined = seen && { size: seen[0], root: unb64(seen[1]) };
-  const found = await verifyLog(sourceOf(account), logKey(trust), before, progress);
-  await account.memory.setLogHead([found.head.size, b64(found.head.root)]);
+  const found = await verifyLog(sourceOf(account), key, before, progress);
+  await account.memory.setLogHead(key.origin, [found.head.size, b64(found.head.root)]);
   return found;
 }
 

@@ -44,7 +44,7 @@ function browser(): Account {
   };
   return {
     org: "A".repeat(43), person: "bob", device: "phone", own: ["bob", "phone"], memory,
-    now: () => 1010, trust: async () => ({ pair: [1, 1] }),
+    now: () => 1010, trust: async () => ({ pair: [1, 1], root: { log: { origin: "vault.example.org/log" } } }),
     denySigner: async () => (steps.push("deny key"), {}),
     ceremony: async () => (steps.push("ceremony"), ceremony()),
     api: {

@@ -17,8 +17,9 @@ def _node(db: Connection) -> log.Node:
 
 def checkpoint(relay: Relay) -> Checkpoint:
     """The present head. Its leaves are durable: it is read from what was committed."""
-    size = tree.size(relay.reader)
-    return Checkpoint(relay.log_key.checkpoint(size, log.range_root(0, size, _node(relay.reader))))
+    size, standing = tree.size(relay.reader), relay.organisation.standing
+    origin = standing.root.log.origin if standing else relay.log_key.origin
+    return Checkpoint(relay.log_key.checkpoint(size, log.range_root(0, size, _node(relay.reader)), origin))
 
 
 def leaves(relay: Relay, after: int, limit: int) -> Leaves:

@@ -56,7 +56,8 @@ async def found(call: Call, root: bytes, roster: bytes, certs: Sequence[bytes]) 
 async def publish(call: Call, body: messages.Publish) -> messages.Trust:
     """Takes the next roster, with the root and certificates that go with it, and moves every request that it concerns.
 
-    1. the chain, the roster and its place behind the present one verify (section 8); certificates verify under it
+    1. the chain, the roster and its place behind the present one verify (section 8); its root names our log; certificates verify
+       under it
     2. where it confirms an enrolment, the roster lists the keys of that enrolment
     3. one transaction: nobody published in between; requests lose the people and clients that were dropped
     """
@@ -67,6 +68,8 @@ async def publish(call: Call, body: messages.Publish) -> messages.Trust:
         return present.wire  # said before: changes nothing
     # 1.
     standing = following(present, [bytes(one) for one in body.roots], roster, now)
+    if not relay.log_key.names(standing.root.log.origin, public.b64decode(standing.root.log.public)):
+        raise ProblemError("identity")  # nobody could verify a checkpoint of ours any more
     verified = [(standing.trust.verify_cert(bytes(one), now), bytes(one)) for one in body.certs]
     # 2.
     confirmed = enrolment.to_confirm(relay.reader, body.enrol, now) if body.enrol else None

@@ -136,7 +136,7 @@ async function sayNo(
 ): Promise<Outcome> {
   if (verdict === "freeze" && !(now < expires && expires <= now + MAX_FREEZE)) throw new Stopped("freeze", words.freezeTime);
   const trust = await account.trust();
-  const logHead = await account.memory.logHead();
+  const logHead = await account.memory.logHead(trust.root.log.origin);
   const value = decisionOf({
     org: account.org, verdict, own: account.own, items, issued: now, expires, roster: trust.pair, logHead, note,
   });
