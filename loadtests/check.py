@@ -32,13 +32,18 @@ class Verdict:
     found: float
     sign: str
     bound: float
+    goal: float | None = None
 
     @property
     def met(self) -> bool:
-        return self.found <= self.bound if self.sign == "<=" else self.found >= self.bound
+        return self._holds(self.bound)
+
+    def _holds(self, bound: float) -> bool:
+        return self.found <= bound if self.sign == "<=" else self.found >= bound
 
     def __str__(self) -> str:
-        return f"{self.name:40}{self.found:10.2f} {self.sign} {self.bound:<8g} {'met' if self.met else 'MISSED'}"
+        aim = "" if self.goal is None else f", goal {self.goal:g} {'reached' if self._holds(self.goal) else 'not reached'}"
+        return f"{self.name:20}{self.found:10.4g} {self.sign} {self.bound:<8g} {'met' if self.met else 'MISSED'}{aim}"
 
 
 def least_ms(result: Result) -> float:
@@ -76,8 +81,8 @@ def verdicts(result: Result, budgets: dict[str, dict[str, dict[str, float]]]) ->
             continue  # the relay ran elsewhere: its processor cannot be seen
         if name not in found:
             raise ValueError(f"budgets.toml: {name}: this run has no such figure; it has {', '.join(found)}")
-        ((kind, limit),) = bound.items()
-        made.append(Verdict(name, found[name], {"at_most": "<=", "at_least": ">="}[kind], limit))
+        sign, limit = ("<=", bound["at_most"]) if "at_most" in bound else (">=", bound["at_least"])
+        made.append(Verdict(name, found[name], sign, limit, bound.get("goal")))
     return made
 
 

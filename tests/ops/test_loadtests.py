@@ -93,6 +93,15 @@ def test_a_budget_that_is_missed_fails_the_check(tmp_path: Path) -> None:
     assert "lost" in (said := ran("loadtests.check", str(path), code=1)) and "MISSED" in said
 
 
+def test_a_goal_is_shown_and_fails_nothing() -> None:
+    bounds = {"hits": {"at_least": 0.4, "goal": 0.5}, "processor": {"at_most": 50, "goal": 39}}
+    good, bad = check.verdicts(result(), {"all": bounds})
+    assert good.met and "goal 0.5 reached" in str(good)
+    assert bad.met and "goal 39 not reached" in str(bad)
+    (missed,) = check.verdicts(result(), {"all": {"processor": {"at_most": 39}}})
+    assert not missed.met and "MISSED" in str(missed)
+
+
 def test_figures_are_ratios_over_the_floors_of_the_run() -> None:
     found = check.figures(result())
     assert check.least_ms(result()) == pytest.approx(1.0)
