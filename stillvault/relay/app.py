@@ -233,9 +233,10 @@ def application(relay: Relay, port: int) -> App:
     litestar = Litestar(handlers, openapi_config=None, exception_handlers=handled, logging_config=None)
     host, outer_port = public_host(relay.origin)
     hosts = {f"{name}:{number}" for name in (host, "localhost", "127.0.0.1") for number in {outer_port, port}} | {host}
-    served_too = static.beside(static.load(relay.journal), litestar)  # type: ignore[arg-type]
+    console = static.load(relay.journal)
+    served_too = static.beside(console, litestar)  # type: ignore[arg-type]
     edge = Edge(served_too, hosts, [relay.origin], relay.settings, relay.journal)
-    counted = relay.metrics.counted(edge)
+    counted = relay.metrics.counted(static.with_pages(console, edge))
     return relay.traces.traced(counted) if relay.traces else counted
 
 

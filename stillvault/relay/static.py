@@ -27,7 +27,7 @@ from stillvault.relay.problems import ProblemError
 SMALLEST_TO_PACK = 1024  # bytes: below, gzip gains nothing
 # Answered with a clear word where there is no console: what people and browsers ask for first.
 ENTRANCES = frozenset({"", "setup", "join", "signin", "assets", "pending", console.MANIFEST, "sw.js", "manifest.webmanifest"})
-STRAY = "not-found"  # what a mistyped address comes to
+STRAY = {"not-found": 404, "path-form": 400}  # what a mistyped address comes to
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -103,12 +103,11 @@ def _packed(content: bytes, headers: Mapping[str, str]) -> Served:
 
 def beside(console: Console, app: App) -> App:
     """The console's files first, `app` for everything else."""
-    paged = _with_pages(console.stray, app)
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
         found = console.find(scope["path"])
         if found is None:
-            await paged(scope, receive, send)
+            await app(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             raise ProblemError("method")
         else:
@@ -117,13 +116,14 @@ def beside(console: Console, app: App) -> App:
     return either
 
 
-def _with_pages(page: Served | None, app: App) -> App:
+def with_pages(console: Console, app: App) -> App:
     """`app`, but that a browser on its way to a path that is none is answered with a page."""
+    page = console.stray
     if page is None:
         return app
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
-        browses = scope["method"] == "GET" and _takes_pages(scope)
+        browses = scope["type"] == "http" and scope["method"] == "GET" and _takes_pages(scope)
         await app(scope, receive, _paged(page, scope, send) if browses else send)
 
     return either
@@ -135,16 +135,18 @@ def _paged(page: Served, scope: Scope, send: Send) -> Send:
 
     async def instead(message: Message) -> None:
         nonlocal head
-        if message["type"] == "http.response.start" and message["status"] == 404:
+        if message["type"] == "http.response.start" and message["status"] in STRAY.values():
             head = message
             return
-        if head is not None and _code(message) == STRAY:
-            head = None
-            await _send(page, scope, send, 404)
+        if head is None:
+            await send(message)
             return
-        if head is not None:
-            await send(head)
-            head = None
+        refusal, head = head, None
+        if _code(message) in STRAY:
+            closing = [header for header in refusal["headers"] if header[0] == b"connection"]
+            await _send(page._replace(headers=[*page.headers, *closing]), scope, send, refusal["status"])
+            return
+        await send(refusal)
         await send(message)
 
     return instead

@@ -39,6 +39,18 @@ def test_promises_shortcuts_and_the_interface(console: Console) -> None:
     expect(page).to_have_url(console.world.url + "/help")
 
 
+def test_an_address_that_is_no_page_says_so(console: Console) -> None:
+    console.create()
+    tab = console.tab()
+    for path, title in (("/nothing/here", "There is no such page"), ("/help/", "Help")):
+        page = tab.open(path)
+        expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+        tab.axe()
+    tab.open("/people/nobody%20here")
+    expect(page.get_by_role("heading", name="There is no such page").or_(
+        page.get_by_role("button", name="Sign in with a passkey"))).to_be_visible()
+
+
 def test_help_needs_no_sign_in_and_fetches_nothing_from_elsewhere(console: Console) -> None:
     console.create()
     tab = console.tab(phone=True)

@@ -128,7 +128,7 @@ def test_each_sheet_of_the_kit_is_complete_and_alone(console: Console, tmp_path:
     sheets = page.locator("article.kit")
     expect(sheets).to_have_count(4)
     shared = {"org_id": "".join(kit["Organisation id"]), "name": "Example", "relay": console.world.url}
-    for name, key in keys.items():
+    for name in keys:
         sheet = page.get_by_role("article", name=name)
         for text in (console.world.url, "SHA256:", "Example"):
             expect(sheet).to_contain_text(text)

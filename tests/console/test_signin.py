@@ -362,4 +362,5 @@ def test_first_load_is_small(town: Console) -> None:
     expect(tab.page.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
     tab.page.wait_for_load_state("networkidle")
     size = sum(len(gzip.compress(body, 9)) for body in bodies.values())
+    print(f"first load: {size} bytes of script, compressed")
     assert size < 100_000, f"{size} bytes in {sorted(bodies)}"

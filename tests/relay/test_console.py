@@ -96,9 +96,14 @@ def test_a_browser_that_lost_its_way_gets_a_page_and_a_program_the_problem(relay
         assert "accept" in page.headers["vary"]
         for accept in ("application/json", "*/*", "text/html;q=0, */*", "text/htmlx"):
             assert relay.call("GET", path, headers={"Accept": accept}).code == "not-found", (path, accept)
+    # A path in another spelling than its own is refused as ever; who typed it sees a page, and the connection ends.
+    typed = relay.call("GET", "/people/", headers={"Accept": chromium})
+    assert (typed.status, typed.headers["connection"], typed.body) == (400, "close", (PACKAGE / "index.html").read_bytes())
+    assert relay.call("GET", "/people/").code == "path-form"
     # What a route itself refuses stays a problem, whoever asks; so does what is not asked for with GET.
     assert relay.call("GET", "/v1/session", headers={"Accept": chromium}).code == "sign-in"
     assert relay.call("POST", "/nothing", {}, headers={"Accept": chromium}).code == "not-found"
+    assert relay.call("GET", "/nothing?Q=1", headers={"Accept": chromium}).code == "query"
     packed = relay.call("GET", "/nothing", headers={"Accept": chromium, "Accept-Encoding": "gzip"})
     assert gzip.decompress(packed.body) == (PACKAGE / "index.html").read_bytes()
 
