@@ -9,9 +9,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.client.dialogue import ROOT, leases
 from tests.client.house import House
 
-ROOT = os.geteuid() == 0
 GRADE = "system" if ROOT else "user"
 WHOAMI = "stillvault whoami --format json"
 
@@ -96,9 +96,5 @@ def told(house: House, process: subprocess.Popen) -> dict:
     return json.loads(out)
 
 
-def lease_list(house: House) -> list[dict]:
-    return json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"]
-
-
 def lease_uses(house: House) -> int:
-    return sum(one["uses"] for one in lease_list(house))
+    return sum(one["uses"] for one in leases(house))

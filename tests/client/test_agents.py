@@ -15,20 +15,18 @@ from pathlib import Path
 import pytest
 
 from tests.client.agency import (
-    ROOT,
     WHOAMI,
     agency,
     agent,
     entry,
     identities,
-    lease_list,
     lease_uses,
     path_of,
     program,
     restore,
     told,
 )
-from tests.client.test_daemon import audit, until
+from tests.client.dialogue import ROOT, audit, leases, until
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +219,7 @@ def test_one_approval_covers_the_agents_descendants_and_nobody_else(house):
     # It ends with the agent.
     fifo.write_text("end\n")
     house.ended(running)
-    until(lambda: not lease_list(house), "the lease outlived the task")
+    until(lambda: not leases(house), "the lease outlived the task")
 
 
 @pytest.mark.skipif(not ROOT, reason="needs a second account")
@@ -258,9 +256,9 @@ def test_asked_again_for_a_newer_version(house):
         os.mkfifo(fifo)
     shell = house.shell(f"stillvault read {ref}; read line < {fifo}; stillvault read {ref}; true")
     house.approve()
-    until(lambda: len(lease_list(house)) == 1, "no lease")
+    until(lambda: len(leases(house)) == 1, "no lease")
     house.seal("prod/host/key", b"value of prod/host/key;")
-    until(lambda: not lease_list(house), "the old version stayed")
+    until(lambda: not leases(house), "the old version stayed")
     fifo.write_text("go\n")
     house.approve()
     out, err = house.ended(shell)

@@ -7,7 +7,8 @@ import os
 import subprocess
 
 from tests.client.caller import contents
-from tests.client.test_daemon import CALLS, ask, audit, call, house, leases, no_leases, released, until  # noqa: F401
+from tests.client.dialogue import audit, call, until
+from tests.client.test_daemon import house, no_leases  # noqa: F401
 
 ADOPTER = """
 import ctypes, os, subprocess, sys

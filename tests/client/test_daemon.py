@@ -8,70 +8,23 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.client.caller import Call, contents
+from tests.client.dialogue import CANARY, ROOT, afresh, ask, audit, call, furnished, leases, released, until
 from tests.client.house import SCRIPTS, House
-
-CANARY = b"canary-7c1f2e4b-of-the-house"
-ROOT = os.geteuid() == 0
 
 
 @pytest.fixture(scope="module")
 def house():
-    one = House(system=ROOT)
-    try:
-        one.build()
-        one.seal("prod/db", CANARY)
-        one.seal("prod/api", b"the api key")
-        one.start_daemon()
-        yield one
-    finally:
-        one.close()
+    yield from furnished()
 
 
 @pytest.fixture(autouse=True)
 def no_leases(house):
-    """Each test begins with a daemon that runs and holds no lease."""
-    if house.relay.poll() is not None:
-        house.start_relay()
-    if house.daemon.poll() is not None:
-        house.start_daemon()
-    house.run("", "stillvault", "leases", "purge")
-    yield
-    while CALLS:
-        CALLS.pop().sock.close()
-
-
-CALLS: list[Call] = []
-
-
-def call(house: House) -> Call:
-    one = Call(str(house.socket))
-    CALLS.append(one)
-    one.hello()
-    return one
-
-
-def ask(house: House, path: str = "prod/db", **terms) -> tuple[Call, int]:
-    """A call that waits for people: its first event has come."""
-    one = call(house)
-    (end,) = one.get([path], **terms)
-    event = one.event()
-    assert event["event"] == "pending", event
-    return one, end
-
-
-def released(house: House, path: str = "prod/db", **terms) -> Call:
-    """A call of this process that was approved; its lease lives."""
-    one, end = ask(house, path, **terms)
-    house.approve()
-    assert one.last()["values"][0]["from"] == "release"
-    contents(end)
-    return one
+    yield from afresh(house)
 
 
 def from_lease(one: Call, path: str = "prod/db") -> bool:
@@ -89,22 +42,6 @@ def leased(house: House, path: str = "prod/db") -> bool:
         return from_lease(one, path)
     finally:
         one.sock.close()
-
-
-def leases(house: House) -> list[dict]:
-    return json.loads(house.run("", "stillvault", "leases", "--format", "json"))["leases"]
-
-
-def until(condition, what: str) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
-def audit(house: House, kind: str) -> list[dict]:
-    rows = house.run("alice", "stillvault", "audit", "export", "--as", "jsonl").splitlines()
-    return [row for row in map(json.loads, rows) if row.get("kind") == kind]
 
 
 # ---- the loop --------------------------------------------------------------------------------------------------------------

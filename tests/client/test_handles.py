@@ -13,32 +13,19 @@ from pathlib import Path
 import pytest
 
 from tests.client.caller import Call, contents, pipe
+from tests.client.dialogue import CANARY, ROOT, afresh, audit, call, furnished, until
 from tests.client.house import House
-from tests.client.test_daemon import CALLS, CANARY, ROOT, audit, call, until
 
 
 @pytest.fixture(scope="module")
 def house():
-    one = House(system=ROOT)
-    try:
-        one.build()
-        one.seal("prod/db", CANARY)
-        one.seal("prod/api", b"the api key")
-        one.start_daemon()
-        yield one
-    finally:
-        one.close()
+    yield from furnished()
 
 
 @pytest.fixture(autouse=True)
 def no_leases(house):
-    """Each test begins with a daemon that holds no lease and no connection of ours."""
-    if house.daemon.poll() is not None:
-        house.start_daemon()
-    house.run("", "stillvault", "leases", "purge")
-    yield
-    while CALLS:
-        CALLS.pop().sock.close()
+    yield from afresh(house)
+
 
 def asked(house: House, *refs: str, **terms) -> tuple[Call, str]:
     """A handle of this process, and the connection that asked."""
@@ -178,7 +165,7 @@ def test_the_exit_codes_of_wait(house):
     with contextlib.suppress(FileExistsError):
         os.mkfifo(fifo)
     shell = house.shell(f"h=$(stillvault read --detach sv://prod/db); stillvault wait $h --wait 1s; echo $?; "
-                        f"stillvault wait $h --state --wait 1s; echo $?; read line < {fifo}; stillvault wait $h; echo $?; "
+                        f"stillvault wait $h --state --wait 0s; echo $?; read line < {fifo}; stillvault wait $h; echo $?; "
                         "stillvault wait h-AAAAAAAAAAAAAAAAAAAAAA; echo $?")
     card = house.card()
     fifo.write_text("go\n")  # a time that is over has denied and withdrawn nothing

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.agency import ROOT, WHOAMI, agency, agent, entry, identities, lease_list, path_of, program, restore, told
+from tests.client.agency import WHOAMI, agency, agent, entry, identities, path_of, program, restore, told
+from tests.client.dialogue import ROOT, leases, until
 from tests.client.house import SCRIPTS, House
-from tests.client.test_daemon import until
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ def test_a_call_that_waits_is_refused_where_its_caller_is_another_by_then(house)
     out, err = house.ended(shell)
     assert out == b"13\n"
     assert b"identities.toml was changed while this call waited" in err
-    assert not lease_list(house)
+    assert not leases(house)
 
 
 def test_a_call_that_waits_goes_on_where_it_is_the_same(house):
@@ -248,4 +248,4 @@ def test_a_handle_is_not_taken_by_who_became_another_meanwhile(house):
     house.approve()
     out, err = house.ended(shell)
     assert out == b"13\n", err
-    assert not lease_list(house)
+    assert not leases(house)
