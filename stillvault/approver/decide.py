@@ -20,7 +20,7 @@ from stillvault.approver.memory import Answer, Memory, remember, remembered
 from stillvault.crypto.private import release
 from stillvault.crypto.public import Trust, b64decode, b64encode, oid_of
 from stillvault.protocol import messages
-from stillvault.protocol.errors import Failed, Unavailable, Usage
+from stillvault.protocol.errors import Failed, Refused, Unavailable, Usage
 from stillvault.protocol.objects import Item
 from stillvault.transport.http import RelayRefused
 
@@ -93,11 +93,15 @@ def _refuse(account: Account, items: list[Item], verdict: str, note: str, expire
 
 
 def _remember(account: Account, card: Card, verdict: str, items: list[Item], now: int) -> None:
-    """7.2 and 7.3: on disk before a signature exists. Refuses what was answered before."""
+    """7.2 and 7.3: on disk before a signature exists. Refuses what was answered before, and to approve a seal that this device
+    knows to be old by now: the card may have been on the screen for a while."""
     with account.home.lock():
         memory: Memory = remembered(account.home)
         answers = []
         for one, item in zip(card.facts, items, strict=True):
+            core = one.secret.core
+            if verdict == "approve" and (core.version, core.revision) < memory.highest.get(core.path, (0, 0)):
+                raise Refused("version", f"a newer seal of {core.path} was seen since it was shown", "see `stillvault inbox`")
             if memory.decided(one.request.client, one.request.id):
                 raise Failed("already-decided", "this device has answered the card before", "see `stillvault inbox`")
             answers.append(Answer(client=one.request.client, request_id=one.request.id, verdict=verdict,

@@ -12,6 +12,9 @@ from stillvault.admin import organisation, sealing
 from stillvault.admin import roster as rosters
 from stillvault.admin.publish import root_of
 from stillvault.approver import decide, prompts
+from stillvault.approver.account import Account
+from stillvault.approver.device import Card
+from stillvault.approver.memory import remember, remembered
 from stillvault.crypto.private import SigningKey, Value, seal
 from stillvault.crypto.public import b64encode, payload_of, sha256
 from stillvault.protocol.errors import Refused, StillvaultError
@@ -275,6 +278,27 @@ def test_an_answered_prompt_again(stage: Stage) -> None:  # A7
     assert not [one for one in stage.script.record if one.route == "POST /v1/decisions"]
     with stage.account("bob") as bob:
         assert prompts.waiting(bob).cards == []
+
+
+def test_a_card_that_lay_there_while_its_secret_was_sealed_anew(stage: Stage) -> None:  # A11
+    """What the device has seen since the card was drawn counts when it is answered, whatever the relay still shows."""
+    stage.script.reset()
+
+    def later(account: Account, card: Card) -> None:
+        with account.home.lock():
+            before = remembered(account.home)
+            remember(account.home, before.with_highest([(card.facts[0].request.path, (99, 0))]))
+        try:
+            with pytest.raises(Refused, match="version"):
+                decide.approve(account, card)
+        finally:
+            with account.home.lock():
+                remember(account.home, before)
+        decide.refuse(account, card, "deny")
+
+    outcome = flows.ask(stage, flows.RELEASE, [b"prod/one/db"], ["bob"], later)
+    assert not outcome.wrong, outcome
+    assert not [one for one in stage.script.record if one.route == "POST /v1/decisions" and b'"release"' in one.body]
 
 
 def test_a_prompt_said_twice_is_one(stage: Stage) -> None:  # A7
