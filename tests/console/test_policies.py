@@ -131,7 +131,7 @@ def test_a_policy_is_removed_when_nothing_lies_under_it(town: tuple[Console, Tab
     alice.axe()
     policy(alice, "new", "old/db", ("alice",))
     page = alice.open("/policies/old?remove=")
-    expect(page.get_by_text("No secret lies under it")).to_be_visible()
+    expect(page.get_by_text("No secret lies under it", exact=True)).to_be_visible()
     expect(page.get_by_role("list", name="Sealed on its terms")).to_contain_text("old/db")
     expect(page.get_by_text("Policy old is gone")).to_be_visible()
     alice.axe()

@@ -29,7 +29,7 @@ export const rules = {
   policyGone: (id: string) => words(`There is no policy ${id}.`, "Somebody may have removed it: load the page again."),
   policyUsed: (id: string, paths: readonly string[]) =>
     words(`Policy ${id} governs ${names(paths.slice(0, 5))}${paths.length > 5 ? ` and ${paths.length - 5} more` : ""}.`,
-      "Let another policy match these first, by the same pattern after it was taken out here or by a longer one, and seal them again."),
+      "Let another policy match these first: by a longer pattern, or by this one's after it was taken out here. Then seal them again."),
   policyId: () => words("The policy's name is not an id.", "Use small letters, digits, dots and dashes, as in prod or db-write."),
   noMatch: () => words("The policy matches nothing.", "Name at least one path or pattern, as in prod/** or prod/db."),
   matchForm: (pattern: string) =>

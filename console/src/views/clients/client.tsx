@@ -143,6 +143,17 @@ function Actions({ account, client, onDone }: { account: Account; client: Client
   const unhold = act("lift", async () => texts.lifted(await lift(account, subject)));
   return (
     <>
+      {!client.heldUntil && client.freezes.length ? (
+        <Section title={texts.liftFreeze}>
+          <p>{texts.liftFreezeText}</p>
+          {problem("lift")}
+          <div class="actions">
+            <Button busy={busy === "lift"} onClick={unhold}>
+              {texts.liftFreeze}
+            </Button>
+          </div>
+        </Section>
+      ) : null}
       {client.heldUntil ? (
         <Section title={texts.lift}>
           <p>
@@ -175,17 +186,6 @@ function Actions({ account, client, onDone }: { account: Account; client: Client
           </div>
         </Section>
       )}
-      {!client.heldUntil && client.freezes.length ? (
-        <Section title={texts.liftFreeze}>
-          <p>{texts.liftFreezeText}</p>
-          {problem("lift")}
-          <div class="actions">
-            <Button busy={busy === "lift"} onClick={unhold}>
-              {texts.liftFreeze}
-            </Button>
-          </div>
-        </Section>
-      ) : null}
       <Section title={texts.revokeTitle(subject)}>
         <p>{texts.revokeSigns(subject)}</p>
         {problem("revoke")}

@@ -41,7 +41,7 @@ function Waiting({ current }: { current: string }) {
   const shown = entries.value;
   const limits = limitsOf(memory.value);
   if (noApprover.value) return <Empty title={texts.empty}>{texts.noApprover}</Empty>;
-  const nothing = loaded.value && !shown.length && !held.value && !refused.value.length;
+  const nothing = loaded.value && !shown.length && !held.value && !muted.value.length && !refused.value.length;
   return (
     <>
       <Problem error={failure.value} title={texts.loadFailed} />

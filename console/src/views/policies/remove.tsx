@@ -25,15 +25,14 @@ export function RemovePolicy({ account, id }: { account: Account; id: string }) 
     if (governed.length) throw new Stopped("policy-used", rules.policyUsed(id, governed), "id");
   };
   const data = found.data;
-  const back = <ButtonLink href={data && !data.standing ? "/policies" : `/policies/${id}`}>{texts.back}</ButtonLink>;
   if (data && !data.standing)
     return (
-      <Page title={id} actions={back}>
+      <Page title={id} actions={<ButtonLink href="/policies">{texts.back}</ButtonLink>}>
         <Empty title={texts.unknown}>{texts.unknownText}</Empty>
       </Page>
     );
   return (
-    <Page title={words.title(id)} lead={words.lead} actions={back}>
+    <Page title={words.title(id)} lead={words.lead} actions={<ButtonLink href={`/policies/${id}`}>{id}</ButtonLink>}>
       <LoadFailed title={texts.loadFailed} of={found} />
       {data?.standing ? (
         <>
