@@ -10,7 +10,10 @@ import json
 import shutil
 import signal
 import socket
+import ssl
+import struct
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +176,44 @@ def test_a_receiver_that_wants_a_certificate_gets_one(directory: Path) -> None:
             until(lambda: len(server.rows()) >= len(org.leaves()))
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("end", ["goodbye", "close", "reset"])
+def test_only_a_receiver_that_closes_in_order_has_the_rows(directory: Path, end: str) -> None:
+    ca, context = certificate(directory / "receiver")
+    batches: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        taking = threading.Thread(target=_take, args=(listener, context, batches, end))
+        taking.start()
+        with running(directory, egress=f"localhost:{port}", syslog=f"localhost:{port}", ca=str(ca)) as org:
+            if end == "reset":
+                until(lambda: len(batches) > 1)
+                assert batches[1].startswith(batches[0][:100]), "the same rows again"
+                assert refusals(org)[0]["code"] == "connect"
+                assert not _kept(org, 1)
+            else:
+                until(lambda: _kept(org, 1))
+        listener.shutdown(socket.SHUT_RDWR)
+        taking.join()
+
+
+def _take(listener: socket.socket, context: ssl.SSLContext, batches: list[bytes], end: str) -> None:
+    while True:
+        try:
+            raw, _ = listener.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError), context.wrap_socket(raw, server_side=True) as connection:
+            got = connection.recv(65536)
+            if end == "reset":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                while part := connection.recv(65536):
+                    got += part
+            batches.append(got)
+            if end == "goodbye":
+                connection.unwrap()
 
 
 def test_a_receiver_of_another_authority_gets_nothing(directory: Path, rsyslog: Rsyslog) -> None:
