@@ -6,9 +6,10 @@ import datetime
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 
 from stillvault.crypto import public
-from stillvault.relay import backup, log, rowcheck, tls
+from stillvault.relay import backup, log, rowcheck, rowfacts, tls
 from stillvault.relay.directory import prepare_directory
 from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import copying, schema, space, tree
@@ -24,14 +25,15 @@ Check = Callable[[Settings], str]
 def look(settings: Settings) -> Iterator[Finding]:
     """(what was looked at, whether it is well, what was found or what to do), one a check."""
     yield from _made(settings, (("directory", _look_at_directory),))
-    yield from look_inside(settings)
+    yield from look_inside(settings, int(time.time()))
     yield from _made(settings, (("certificate", _look_at_certificate), ("disk", _look_at_disk)))
     yield from _made(settings, (("backup", _look_at_backup), ("profile", _look_at_profile)))
 
 
-def look_inside(settings: Settings) -> Iterator[Finding]:
-    """The checks of the database alone."""
-    yield from _made(settings, (("database", _look_at_database), ("log", _look_at_log), ("objects", _look_at_objects)))
+def look_inside(settings: Settings, now: int) -> Iterator[Finding]:
+    """The checks of the database alone, at a moment: certificates and rosters run out."""
+    objects = partial(_look_at_objects, now=now)
+    yield from _made(settings, (("database", _look_at_database), ("log", _look_at_log), ("objects", objects)))
 
 
 def _made(settings: Settings, checks: tuple[tuple[str, Check], ...]) -> Iterator[Finding]:
@@ -40,7 +42,7 @@ def _made(settings: Settings, checks: tuple[tuple[str, Check], ...]) -> Iterator
             yield name, True, check(settings)
         except BadSetting as error:
             yield name, False, f"{error.field}: {error.rule}. {error.fix}"
-        except (copying.Damaged, OSError, LookupError) as error:
+        except (copying.Damaged, OSError, LookupError, UnicodeDecodeError) as error:
             yield name, False, f"it cannot be read ({type(error).__name__}). Restore a backup."
 
 
@@ -74,6 +76,8 @@ def _look_at_log(settings: Settings) -> str:
                 if public.leaf_hash(leaf) != tree.node(reading, 0, first + offset):
                     rule = "it does not have the hash of its node"
                     raise BadSetting("log", f"leaf {first + offset}", rule, "Restore a backup.")
+        if tree.nodes_stored(reading) != sum(size >> level for level in range(size.bit_length())):
+            raise BadSetting("log", f"leaf {size}", "leaves are missing at the end, or nodes", "Restore a backup.")
         for level in range(1, size.bit_length()):
             for position in range(size >> level):
                 pair = tree.nodes(reading, level - 1, 2 * position, 2)
@@ -84,10 +88,10 @@ def _look_at_log(settings: Settings) -> str:
         return f"{size} leaves, every hash recomputed"
 
 
-def _look_at_objects(settings: Settings) -> str:
+def _look_at_objects(settings: Settings, now: int) -> str:
     """Every signed row, verified again: damaged and forged rows are named (B2, B4, B5)."""
     with closing(_reading(settings)) as reading:
-        found = list(rowcheck.damaged(reading, int(time.time())))
+        found = [*rowcheck.damaged(reading, now), *rowfacts.differing(reading)]
     if found:
         more = f", and {len(found) - ROWS} more" if len(found) > ROWS else ""
         raise BadSetting("database", "; ".join(found[:ROWS]) + more, "rows are not what was signed", "Restore a backup.")

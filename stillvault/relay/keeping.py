@@ -71,7 +71,7 @@ def verify(identity: Path | None, file: Path) -> None:
 
     with tempfile.TemporaryDirectory(prefix="stillvault-verify-") as scratch:
         said = archive.unpack(file, identity, Path(scratch))
-        found = _found(looking.look_inside(Settings(data=scratch)))
+        found = _found(looking.look_inside(Settings(data=scratch), int(time.time())))
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(said.created))
     _report([f"written {when}, schema {said.schema}, {said.rows} rows in the log"], found, created=said.created, rows=said.rows,
             schema=said.schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stillvault.relay.store.connection import Connection
 
@@ -97,3 +97,42 @@ def requests(db: Connection) -> Iterator[RequestRow]:
     """All requests, in the order in which they came."""
     for row in db.execute("SELECT oid, client, path, secret, state, threshold, signed FROM requests ORDER BY seq"):
         yield RequestRow(*row)
+
+
+# Tables with columns that say what their signed object says: those columns.
+BESIDE = {
+    "roots": ("version",),
+    "rosters": ("version",),
+    "certs": ("subject", "key", "issued"),
+    "requests": ("client", "id", "path", "purpose", "expires"),
+    "reports": ("request",),
+}
+
+
+def beside(db: Connection, table: str) -> Iterator[tuple[bytes, bytes, dict[str, Any]]]:
+    """(oid, signed object, columns) of the rows of one of the tables of `BESIDE`."""
+    names = BESIDE[table]
+    for oid, wrapper, *values in db.execute(f"SELECT oid, signed, {', '.join(names)} FROM {table} ORDER BY oid"):  # noqa: S608  ours
+        yield bytes(oid), bytes(wrapper), dict(zip(names, values, strict=True))
+
+
+class VoteRow(NamedTuple):
+    """A vote, and its decision's signed object; empty where that is not there."""
+
+    request: bytes
+    person: str
+    device: str
+    verdict: str
+    expires: int
+    window: int
+    signed: bytes
+
+
+def votes(db: Connection) -> Iterator[VoteRow]:
+    """All votes, by request."""
+    query = (
+        "SELECT v.request, v.person, v.device, v.verdict, v.expires, v.window, coalesce(d.signed, x'') "
+        "FROM votes v LEFT JOIN decisions d ON d.oid = v.decision ORDER BY v.request, v.person"
+    )
+    for row in db.execute(query):
+        yield VoteRow(*row)

@@ -65,6 +65,12 @@ def leaves(connection: Connection, first: int, count: int) -> list[bytes]:
     return [row[0] for row in rows]
 
 
+def nodes_stored(connection: Connection) -> int:
+    """How many there are on all levels: floor(size / 2^level) each."""
+    number: int = connection.execute("SELECT count(*) FROM nodes").get
+    return number
+
+
 def nodes(connection: Connection, level: int, first: int, count: int) -> list[bytes]:
     query = "SELECT hash FROM nodes WHERE level = ? AND position >= ? AND position < ? ORDER BY position"
     return [row[0] for row in connection.execute(query, (level, first, first + count))]
