@@ -1,38 +1,39 @@
 """`stillvault doctor`: what is wrong with this home, and how to mend it. Asks no passphrase and changes nothing.
 
+With `--relay URL --fingerprint F` it looks at a relay alone, before anybody joined: for the first machine, and for each new one.
 A warning comes a quarter of its life before anything expires, so that there is time to renew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from stillvault.cli.base import Verb, emit, home, now, table
-from stillvault.protocol.errors import StillvaultError
+from stillvault.cli.readiness import Finding, life, look
+from stillvault.protocol.errors import StillvaultError, Usage
 from stillvault.transport.home import Home
 
 if TYPE_CHECKING:
     from stillvault.transport.identity import ClientIdentity
 
 
-@dataclass(frozen=True)
-class Finding:
-    check: str
-    state: str  # ok, warn, fail
-    says: str
-    fix: str = ""
-
-
 @click.command(cls=Verb)
-def doctor() -> int:
+@click.option("--relay", metavar="URL", help="Look at this relay alone; needs no home.")
+@click.option("--fingerprint", metavar="F", help="Its fingerprint, as the relay prints it.")
+def doctor(relay: str | None, fingerprint: str | None) -> int:
     """Say what is wrong, and how to mend it. Ends 1 when something is broken."""
-    here = home()
-    found = [one for check in (_files, _relay, _trust, _clients, _daemon) for one in _guarded(check, here)]
+    if bool(relay) != bool(fingerprint):
+        raise Usage("usage", "--relay and --fingerprint come together", "give both, or neither for this home")
+    if relay and fingerprint:
+        found = list(_guarded("relay", _stranger(relay, fingerprint)))
+    else:
+        here = home()
+        checks = (_files, _relay, _trust, _clients, _daemon)
+        found = [one for check in checks for one in _guarded(check.__name__.strip("_"), check(here))]
     rows = [[one.state, one.check, one.says] for one in found]
     lines = table(rows).split("\n")
     text = [line for one, line in zip(found, lines, strict=True) for line in ([line, f"      {one.fix}"] if one.fix else [line])]
@@ -41,11 +42,17 @@ def doctor() -> int:
     return 1 if any(one.state == "fail" for one in found) else 0
 
 
-def _guarded(check: Callable[[Home], Iterator[Finding]], here: Home) -> Iterator[Finding]:
+def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
-        yield from check(here)
+        yield from findings
     except StillvaultError as error:
-        yield Finding(check.__name__.strip("_"), "fail", f"{error.code}: {error.message}", error.remedy)
+        yield Finding(name, "fail", f"{error.code}: {error.message}", error.remedy)
+
+
+def _stranger(relay: str, fingerprint: str) -> Iterator[Finding]:
+    from stillvault.transport.http import fetch_ca
+
+    yield from look(relay, fetch_ca(relay, fingerprint), now())
 
 
 def _files(here: Home) -> Iterator[Finding]:
@@ -56,21 +63,13 @@ def _files(here: Home) -> Iterator[Finding]:
 
 
 def _relay(here: Home) -> Iterator[Finding]:
-    from stillvault.transport.http import SKEW, Relay, fingerprint_of
+    from stillvault.transport.http import fingerprint_of
 
     organisation = here.organisation()
     if fingerprint_of(here.ca()) != organisation.fingerprint:
         yield Finding("relay", "fail", "ca.pem is not the CA that was pinned", "restore it, or join anew")
         return
-    theirs = Relay(organisation.relay, here.ca(), timeout=5).clock()
-    yield Finding("relay", "ok", f"{organisation.relay} answers")
-    if theirs is not None:
-        apart = now() - theirs
-        if abs(apart) > SKEW:
-            word = "ahead of" if apart > 0 else "behind"
-            yield Finding("clock", "fail", f"this clock is {abs(apart)} seconds {word} the relay's", "set both clocks (NTP)")
-        else:
-            yield Finding("clock", "ok", "agrees with the relay's")
+    yield from look(organisation.relay, here.ca(), now())
 
 
 def _trust(here: Home) -> Iterator[Finding]:
@@ -140,11 +139,4 @@ def _daemon(here: Home) -> Iterator[Finding]:
 
 
 def _life(check: str, issued: int, expires: int, fix: str) -> Finding:
-    from stillvault.approver.screen import moment, span
-
-    left = expires - now()
-    if left <= 0:
-        return Finding(check, "fail", f"expired at {moment(expires)}", fix)
-    if left <= (expires - issued) // 4:
-        return Finding(check, "warn", f"expires in {span(left)}, at {moment(expires)}", fix)
-    return Finding(check, "ok", f"until {moment(expires)}")
+    return life(check, issued, expires, now(), fix)
