@@ -27,6 +27,8 @@ from stillvault.approver.account import Account
 from stillvault.approver.budget import Limits, Settings
 from stillvault.approver.device import Card
 from stillvault.client import listener
+from stillvault.client.agentfile import FILE
+from stillvault.client.agents import Agents
 from stillvault.client.broker import Broker
 from stillvault.client.daemon import Links
 from stillvault.client.executable import Hasher
@@ -131,8 +133,9 @@ class InProcess:
         book = LeaseBook()
         requester = Requester(standing, store, VersionMemory(self.home), self._workers)
         book.on_end = partial(requester.report_uses, book)
-        broker = Broker(standing, requester, book, host="db-1", system=False)
-        links = Links(standing, requester, broker, book, store, self._line)
+        agents = Agents(self.home.path / FILE, required=False)
+        broker = Broker(standing, requester, book, host="db-1", system=False, agents=agents)
+        links = Links(standing, requester, broker, book, store, self._line, agents)
         links.start_new()
         await links.first_try(5.0)
         door = listener.Listener(sock, broker.serve, self._hasher, self._workers, system=False, exact=has_peer_pidfd(),
