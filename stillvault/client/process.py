@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -52,8 +53,15 @@ def _content(fd: int) -> bytes:
 
 
 @cache
-def _own_mounts() -> str:
-    return os.readlink("/proc/self/ns/mnt")
+def _known_mounts() -> frozenset[str]:
+    """The mount namespaces in which a path means what people read: this process's, and that of the process that started it.
+
+    They differ for a daemon that its unit confines (ProtectSystem and the like): systemd and the callers are in the host's.
+    """
+    known = {os.readlink("/proc/self/ns/mnt")}
+    with suppress(OSError):
+        known.add(os.readlink(f"/proc/{os.getppid()}/ns/mnt"))
+    return frozenset(known)
 
 
 @dataclass(frozen=True)
@@ -191,7 +199,7 @@ class Process:
         try:
             key, digest, links = hasher.digest(fd, wait=wait)
             link = self.exe_link()
-            foreign = os.readlink("ns/mnt", dir_fd=self._directory) != _own_mounts()
+            foreign = os.readlink("ns/mnt", dir_fd=self._directory) not in _known_mounts()
         except OSError as error:
             raise unknown(f"its executable cannot be read ({error.strerror})") from None
         finally:

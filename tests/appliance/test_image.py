@@ -7,8 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.appliance.engine import DNS_NAME, RELAY, ROOT, Contained, Engine, engine, resolvable
+from tests.appliance.engine import DNS_NAME, RELAY, ROOT, Contained, Engine, engine, resolvable, until
 from tests.world import PATIENCE, end, free_port
 
 NAME = "localhost/stillvault:test"
@@ -133,14 +132,6 @@ def test_it_has_nothing_that_it_does_not_need(built: Built, user: str) -> None:
         assert process.wait(PATIENCE) == 0  # 137 after five seconds
     finally:
         end(process)
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    """Looks again and again; fails with `what` when patience ends."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def held(world: Contained) -> int:
