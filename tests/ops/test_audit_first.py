@@ -1,0 +1,69 @@
+"""Nothing is released whose row in the log could not be written, and a full disk with backups due still takes denials. R4, R5."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.relay.parties import Organisation
+from tests.relay.process import PATIENCE, RelayProcess
+
+ROUNDS = 25
+
+
+def test_no_release_without_its_row(org: Organisation) -> None:  # R5
+    """The log refuses each row while an approval comes in: the request waits on, and nothing is handed out."""
+    db, secret, ben = org.client(), org.seal(), org.devices["ben"]
+    assert db.session
+    assert ben.session
+    with closing(apsw.Connection(str(org.relay.data / "stillvault.db"))) as other:
+        other.set_busy_timeout(5000)
+        for number in range(ROUNDS):
+            request, _, asked = db.ask(exe=f"/bin/{number}")
+            asked.ok()
+            leaves = len(org.leaves())
+            other.execute("CREATE TRIGGER no_row BEFORE INSERT ON leaves BEGIN SELECT RAISE(ABORT, 'no row'); END")
+            answer = org.approve(ben, db, (request, secret))
+            state = db.state(request)
+            other.execute("DROP TRIGGER no_row")
+            assert answer.status >= 500, answer.body
+            assert b"no row" not in answer.body
+            assert (state["state"], state.get("releases", [])) == ("pending", [])
+            assert len(org.leaves()) == leaves
+            assert org.approve(ben, db, (request, secret)).ok()["states"] == ["approved"]
+            assert len(db.state(request)["releases"]) == 1
+
+
+@pytest.fixture
+def small_disk(directory: Path) -> Iterator[Path]:
+    """8 MiB of memory, mounted. Needs root, and fails without it."""
+    place = directory / "disk"
+    place.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_with_backups_due_takes_denials(small_disk: Path) -> None:  # R4
+    relay = RelayProcess(small_disk / "data", **{"backup.every_seconds": "1", "backup.keep": "1"}).start()
+    org = Organisation(relay).create()
+    ben, db, secret = org.person("ben", "approver"), org.client(), org.seal()
+    request = db.ask()[0]
+    with open(small_disk / "filler", "wb") as file:
+        file.write(b"x" * (shutil.disk_usage(small_disk).free - 200_000))
+    until = time.monotonic() + PATIENCE
+    while not any("there is no room" in one["detail"]["outcome"] for one in org.leaves("config")) and time.monotonic() < until:
+        assert db.ask(exe="/bin/new")[2].status in (201, 429, 507)
+    assert any(one["detail"]["outcome"].startswith("backup failed: there is no room") for one in org.leaves("config"))
+    assert org.deny(ben, (request, secret), session=False).ok()["states"] == ["denied"]
+    assert len(org.leaves("denied")) == 1
+    assert relay.stop() == 0
+    assert not list(relay.data.glob(".backup-*"))
+    assert not list((relay.data / "backups").glob("*.part"))
