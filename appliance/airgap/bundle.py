@@ -2,9 +2,10 @@
 
     appliance/airgap/bundle --key minisign.key --image build/image/stillvault.tar --wheels build/image/wheels [--out DIR]
 
-Prints the file, its SHA-256 and the public key. The same inputs, key and SOURCE_DATE_EPOCH (default: the last commit's) give
-the same bytes. `--arch arm64` names a bundle whose wheels and image somebody made on such a machine: this program looks at the
-tags of the wheels and at nothing else; nobody has tried one. `--wheels` may be given again, with wheels for another Python.
+Prints the file, its SHA-256 and the public key. The same wheels, image, commit, key and SOURCE_DATE_EPOCH (default: the
+commit's) give the same bytes. `--arch arm64` names a bundle whose wheels and image somebody made on such a machine: this
+program looks at the tags of the wheels and at nothing else; nobody has tried one. `--wheels` may be given again, with wheels
+for another Python.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ import sbom
 from verify import SIGNATURE, SUMS
 
 ROOT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).resolve().parent
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 CARRIED = ("docs", "appliance/quadlet", "appliance/systemd", "appliance/compose.yaml", "appliance/kube.yaml", "LICENSE",
            "README.md", "SECURITY.md", "CHANGELOG.md")
+PROGRAMS = ("appliance/airgap/verify.py", "appliance/airgap/install.py")
 
 
 class Unfit(Exception):
@@ -46,10 +47,6 @@ class Content:
 
     files: dict[str, bytes | Path] = field(default_factory=dict)
 
-    def tree(self, source: Path, under: str, names: Iterable[str]) -> None:
-        for name in names:
-            self.files[f"{under}{name}"] = source / name
-
     def digest(self, name: str) -> str:
         one = self.files[name]
         if isinstance(one, bytes):
@@ -58,10 +55,11 @@ class Content:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def tracked(names: Iterable[str]) -> list[str]:
-    """What git has below these, so that nothing that lies around is carried along."""
-    done = subprocess.run(["git", "ls-files", "-z", *names], cwd=ROOT, check=True, capture_output=True, text=True)
-    return [one for one in done.stdout.split("\0") if one]
+def committed(commit: str, names: Iterable[str]) -> dict[str, bytes | Path]:
+    """What a commit has below these names, so that nothing that lies around is carried along."""
+    done = subprocess.run(["git", "archive", "--format=tar", commit, "--", *names], cwd=ROOT, check=True, capture_output=True)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        return {member.name: content.read() for member in archive if (content := archive.extractfile(member))}
 
 
 def chosen_wheels(folders: Iterable[Path], arch: str) -> dict[str, Path]:
@@ -113,8 +111,8 @@ def collected(given: argparse.Namespace, epoch: int) -> tuple[str, Content]:
     for name, path in wheels.items():
         content.files[f"wheels/{name}"] = path
     content.files["wheels/requirements.txt"] = requirements(content, wheels)
-    content.tree(ROOT, "", tracked(CARRIED))
-    content.tree(HERE, "", ("verify.py", "install.py"))
+    content.files |= committed(given.commit, CARRIED)
+    content.files |= {Path(name).name: one for name, one in committed(given.commit, PROGRAMS).items()}
     content.files |= inside(own, "stillvault/console/console.json", "console/console.json")
     content.files |= inside(own, "stillvault/agents/plugin/", "skill/")
     if given.image:
@@ -124,8 +122,8 @@ def collected(given: argparse.Namespace, epoch: int) -> tuple[str, Content]:
              "npm": sbom.packages(ROOT / "console" / "package-lock.json")}
     for kind, found in parts.items():
         content.files[f"sbom/{kind}.cdx.json"] = sbom.bom(f"stillvault-{kind}", version, found, created)
-    facts = {"v": 1, "version": version, "arch": given.arch, "pythons": pythons(wheels), "created": created,
-             "image": "image/stillvault.tar" if given.image else ""}
+    facts = {"v": 1, "version": version, "commit": given.commit, "created": created, "arch": given.arch,
+             "pythons": pythons(wheels), "image": "image/stillvault.tar" if given.image else ""}
     content.files["bundle.json"] = (json.dumps(facts, sort_keys=True, indent=1) + "\n").encode()
     return f"stillvault-{version}-{given.arch}", content
 
@@ -169,17 +167,19 @@ def main() -> int:
     add("--wheels", type=Path, action="append", required=True, help="a folder of wheels (appliance/wheelhouse.py)")
     add("--image", type=Path, help="the image, as `make image` saves it")
     add("--arch", choices=sorted(MACHINES), default="amd64", help="the machine (default: amd64; others are untried)")
+    add("--commit", default="HEAD", help="whose docs, units and programs it carries (default: HEAD)")
     add("--out", type=Path, default=Path("dist"), help="the folder for the file (default: dist)")
     given = parser.parse_args()
-    last = ["git", "log", "-1", "--format=%ct"]
-    epoch = os.environ.get("SOURCE_DATE_EPOCH") or subprocess.check_output(last, cwd=ROOT, text=True)
+    last = ["git", "log", "-1", "--format=%H %ct", given.commit, "--"]
     try:
+        given.commit, time_of_it = subprocess.check_output(last, cwd=ROOT, text=True).split()
+        epoch = os.environ.get("SOURCE_DATE_EPOCH") or time_of_it
         key = opened(given.key, given.password_file)
         name, content = collected(given, int(epoch))
         given.out.mkdir(parents=True, exist_ok=True)
         target = given.out / f"{name}.tar"
         digest = written(target, name, content, key, int(epoch))
-    except (Unfit, minisign.BadKey, OSError) as error:
+    except (Unfit, minisign.BadKey, OSError, subprocess.CalledProcessError) as error:
         print(f"appliance/airgap/bundle: {error}", file=sys.stderr)
         return 2
     print(f"{target}: {target.stat().st_size / 1e6:.0f} MB, {len(content.files)} files, sha256 {digest}")

@@ -35,6 +35,7 @@ from archive import write  # noqa: E402
 
 ALONE = ["unshare", "--net"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--net"]  # loopback alone, and that is down
 EPOCH = "1767225600"
+COMMIT = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()  # once: somebody may commit meanwhile
 SAY_NO_LICENSE = {"rich-click"}  # its wheel carries the text and names none: the SBOM does not guess
 
 
@@ -225,7 +226,8 @@ def whole(keys: tuple[Path, Path], wheels: Path, tmp_path_factory: pytest.TempPa
 
 
 def made(folder: Path, secret: Path, wheels: Path, *more: str, code: int = 0) -> str:
-    command = [sys.executable, AIRGAP / "bundle.py", "--key", secret, "--wheels", wheels, "--out", folder, *more]
+    given = ["--key", secret, "--wheels", wheels, "--out", folder, "--commit", COMMIT]
+    command = [sys.executable, AIRGAP / "bundle.py", *given, *more]
     return run(*command, code=code, SOURCE_DATE_EPOCH=EPOCH, HOME=os.environ.get("HOME", "/"))
 
 
