@@ -91,6 +91,19 @@ def test_sql_stands_in_the_store_alone() -> None:
     assert found == []
 
 
+def test_nobody_above_the_store_calls_a_connection() -> None:
+    # A second engine has other connections: above the store they are passed on and nothing more (ADR 12).
+    own = {"execute", "executemany", "cursor", "pragma", "commit", "rollback", "changes", "last_insert_rowid", "filecontrol"}
+    found = [
+        f"{path}:{node.lineno}: .{node.func.attr}()"
+        for path, tree in sources(outside=PACKAGE / "relay" / "store")
+        if PACKAGE / "relay" in path.parents
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in own
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("path", PURE, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_pure_code_reaches_for_nothing(path: Path) -> None:
     tree = ast.parse(path.read_text(), str(path))
