@@ -93,7 +93,7 @@ def test_sql_stands_in_the_store_alone() -> None:
 
 def test_nobody_above_the_store_calls_a_connection() -> None:
     # A second engine has other connections: above the store they are passed on and nothing more (ADR 12).
-    own = {"execute", "executemany", "cursor", "pragma", "commit", "rollback", "changes", "last_insert_rowid", "filecontrol"}
+    own = {"execute", "executemany", "pragma", "commit", "rollback", "changes", "last_insert_rowid", "filecontrol"}
     found = [
         f"{path}:{node.lineno}: .{node.func.attr}()"
         for path, tree in sources(outside=PACKAGE / "relay" / "store")
