@@ -73,6 +73,7 @@ class Seats:
         if seat not in self._held:
             return
         self._held.discard(seat)
+        seat.drop = _nothing  # a connection and its seat hold one another no longer: neither waits for the collector
         mates = self._peers[seat.peer]
         mates.quiet.pop(seat, None)
         mates.count -= 1
@@ -97,6 +98,11 @@ class Seats:
         seat = next(iter(mates.quiet), None)
         if seat is None:
             return 0
+        drop = seat.drop
         self.leave(seat)
-        seat.drop()
+        drop()
         return 1
+
+
+def _nothing() -> None:
+    """What ends a connection that has ended."""
