@@ -56,5 +56,6 @@ def test_kube() -> None:
     context = found["securityContext"]
     assert context["readOnlyRootFilesystem"] and context["runAsNonRoot"] and not context["allowPrivilegeEscalation"]
     assert (context["capabilities"], context["seccompProfile"]) == ({"drop": ["ALL"]}, {"type": "RuntimeDefault"})
+    assert found["livenessProbe"]["exec"]["command"] == ["/opt/stillvault/bin/stillvault-relay", "health"]
     assert found["volumeMounts"] == [{"name": "data", "mountPath": "/data"}]
     assert found["env"] == [{"name": NAME, "value": URL}]
