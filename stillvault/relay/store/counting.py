@@ -13,5 +13,5 @@ def waiting(db: Connection) -> int:
 
 def leases(db: Connection, now: int) -> int:
     """Leases that the relay knows of."""
-    number: int = db.execute("SELECT count(*) FROM requests WHERE lease_ends > ?", (max(now, 0),)).get
+    number: int = db.execute("SELECT count(*) FROM requests WHERE lease_ends > 0 AND lease_ends > ?", (now,)).get
     return number

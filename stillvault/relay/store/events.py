@@ -32,4 +32,6 @@ def cursor(db: Connection) -> int:
 
 
 def sweep(db: Connection, before: int) -> None:
-    db.execute("DELETE FROM events WHERE at < ?", (before,))
+    """Forgets the oldest, up to the first that is to stay: what stays is not looked through."""
+    kept = "SELECT id FROM events WHERE at >= ? ORDER BY id LIMIT 1"
+    db.execute(f"DELETE FROM events WHERE id < coalesce(({kept}), 9223372036854775807)", (before,))  # noqa: S608  constant text

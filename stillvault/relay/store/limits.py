@@ -51,8 +51,9 @@ def pending_cards(db: Connection, identity: bytes | None = None) -> int:
 
 
 def pending_of_client(db: Connection, key: bytes) -> int:
-    """Cards of one client that wait, whichever program asked."""
-    query = "SELECT count(DISTINCT card) FROM requests WHERE state = 'pending' AND key = ?"
+    """Cards of one client that wait, whichever program asked. Looks through what waits, and not through all that this client ever
+    asked: the plus sign keeps that index out."""
+    query = "SELECT count(DISTINCT card) FROM requests WHERE state = 'pending' AND +key = ?"
     count: int = db.execute(query, (key,)).get
     return count
 

@@ -105,22 +105,29 @@ def due(db: Connection, now: int, limit: int = 200) -> list[StoredRequest]:
     return _where(db, "state IN ('pending', 'approved') AND expires <= ? LIMIT ?", (now, limit))
 
 
+# Each in the words of an index, or all that was ever asked is looked through.
+_LEASED = "lease_ends > 0 AND lease_ends > ?"
+_LOST = "state = 'expired' AND handed = 1 AND expires > ?"
+_OPEN = "state IN ('pending', 'approved')"
+LOST_WITHIN = 3600  # seconds since a request expired whose release was handed over
+
+
 def touched_by_path(db: Connection, path: str, now: int) -> list[StoredRequest]:
     """What a newer version of `path` concerns: pending ones, and those whose value may still be in use."""
-    condition = (
-        "path = ? AND (state IN ('pending', 'approved') OR (state = 'expired' AND handed = 1 AND expires > ?) "
-        "OR (state = 'delivered' AND lease_ends > ?))"
-    )
-    return _where(db, condition, (path, now - 3600, now))
+    return _touched(db, now, " AND +path = ?", path)
 
 
 def touched_by_roster(db: Connection, now: int) -> list[StoredRequest]:
     """What a new roster may concern: as above, of every path."""
-    condition = (
-        "state IN ('pending', 'approved') OR (state = 'expired' AND handed = 1 AND expires > ?) "
-        "OR (state = 'delivered' AND lease_ends > ?)"
-    )
-    return _where(db, condition, (now - 3600, now))
+    return _touched(db, now, "")
+
+
+def _touched(db: Connection, now: int, only: str, *values: object) -> list[StoredRequest]:
+    return [
+        *_where(db, _OPEN + only, values),
+        *_where(db, _LOST + only, (now - LOST_WITHIN, *values)),
+        *_where(db, f"state = 'delivered' AND {_LEASED}{only}", (now, *values)),
+    ]
 
 
 def move(db: Connection, request: StoredRequest, after: lifecycle.Row) -> bool:
@@ -137,12 +144,12 @@ def set_lease(db: Connection, oid: bytes, ends: int) -> None:
 
 def leased(db: Connection, key: bytes, now: int) -> list[StoredRequest]:
     """What a client still keeps, as far as the relay knows."""
-    return _where(db, "lease_ends > ? AND key = ?", (now, key))
+    return _where(db, f"{_LEASED} AND +key = ?", (now, key))
 
 
 def all_leased(db: Connection, now: int, limit: int | None) -> list[StoredRequest]:
     """What any client still keeps, as far as the relay knows; the first to end comes first."""
-    return _where(db, "lease_ends > ? ORDER BY lease_ends, seq LIMIT ?", (now, -1 if limit is None else limit))
+    return _where(db, f"{_LEASED} ORDER BY lease_ends, seq LIMIT ?", (now, -1 if limit is None else limit))
 
 
 def add_uses(db: Connection, oid: bytes, count: int) -> None:
