@@ -221,6 +221,10 @@ def open_releases(trust: Trust, request: bytes, ephemeral: Ephemeral, secret: by
                   releases: list[bytes], remembered: tuple[int, int] | None, now: int) -> Opened: ...
 def verify_denial(trust: Trust, request: bytes, secret: bytes | None, decision: bytes, now: int) -> Decision: ...
 
+# ---- recovery keys (protocol 11) -----------------------------------------------------------------------------------------
+
+def open_recovered(trust: Trust, path: str, secret: bytes, ciphertext: bytes, keys: list[KemKey], now: int) -> Value: ...
+
 # ---- the approver (protocol 7) -----------------------------------------------------------------------------------------
 
 @final

@@ -17,6 +17,7 @@ SCRIPT = Path(__file__).parents[2] / "build" / "console-vectors" / "vectors.mjs"
 
 # What a browser has no use for; every other operation of the vectors it must answer as the others do.
 NOT_IN_CONSOLE = {
+    "recover": "recovery keys are typed into a terminal that needs no relay, never into a page that one served",
     "life": "the relay moves requests; the console shows the state it is told and trusts none of it",
     "hit": "leases live in the client's daemon; the console only says beforehand what one would be (`lease`)",
 }

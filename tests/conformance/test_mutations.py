@@ -21,13 +21,13 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 SEED, ROUNDS = 20, 200  # rounds for each operation
 LARGEST = 200_000  # characters; larger inputs are for the size limits and slow to change
 OPERATIONS = (
-    "approver", "cert", "client", "count", "denied", "enrol", "parse", "payload", "secret", "select", "stanza", "trust", "verify",
-    "open", "join", "share",
+    "approver", "cert", "client", "count", "denied", "enrol", "parse", "payload", "recover", "secret", "select", "stanza",
+    "trust", "verify", "open", "join", "share",
 )  # fmt: skip
 
 OWN = {
     "approver": "own-approver.json", "client": "own-release.json", "denied": "own-release.json", "enrol": "own-enrol.json",
-    "secret": "own-sealed.json", "trust": "own-roster.json",
+    "recover": "own-recovery.json", "secret": "own-sealed.json", "trust": "own-roster.json",
 }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_a_change_is_seen_by_all_or_by_none(op: str) -> None:
         compare(op, given, place, draw, known if draw.random() < 0.75 else None)
 
 
-@pytest.mark.parametrize("op", ["approver", "client", "denied", "enrol", "secret", "trust"])
+@pytest.mark.parametrize("op", ["approver", "client", "denied", "enrol", "recover", "secret", "trust"])
 def test_every_leaf_of_one_recording(op: str) -> None:
     """Each place once, signed anew where it is signed: no leaf is read by some sides alone."""
     draw, known = random.Random(f"{SEED}/leaves/{op}"), mutations.signers(World())

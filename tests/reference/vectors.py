@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import enrol, hpke, leases, lifecycle, objects, paths, release, roster, seal, shares, signed
+from . import enrol, hpke, leases, lifecycle, objects, paths, recovery, release, roster, seal, shares, signed
 from .encoding import (
     Refused,
     b64,
@@ -96,6 +96,9 @@ NEEDS: dict[str, dict[str, objects.Shape]] = {
         "secret": _anything, "memory": _given({"decided": objects.many(_anything)}),
     },
     "denied": {**_TRUST, "request": _anything, "secret_opt": _anything, "decision": _anything},
+    "recover": {
+        **_TRUST, "path": objects.text, "secret": _anything, "ciphertext": objects.raw(), "keys": objects.many(objects.oid),
+    },
     "cards": {"requests": objects.many(_anything)},
     "trust": _TRUST,
     "cert": {**_TRUST, "client_cert": _anything},
@@ -226,6 +229,14 @@ def _denied(given: Input) -> Any:
     return release.check_denial(_trust(given), given["request"], given.get("secret"), given["decision"], given["now"])
 
 
+def _recover(given: Input) -> Any:
+    trust, path, wrapper = _trust(given), given["path"], given["secret"]
+    data = recovery.open_recovered(
+        trust, path, wrapper, unb64(given["ciphertext"]), [unb64(key) for key in given["keys"]], given["now"]
+    )
+    return {"data": b64(data), "secret": b64(signed.oid_of(wrapper))}
+
+
 def _trust_op(given: Input) -> Any:
     found = _trust(given)
     return {"pair": found.pair, "oid": found.oid}
@@ -259,6 +270,7 @@ OPERATIONS: dict[str, Callable[[Input], Any]] = {
     "client": _client,
     "approver": _approver,
     "denied": _denied,
+    "recover": _recover,
     "cards": lambda given: {"cards": release.cards(given["requests"])},
     "trust": _trust_op,
     "cert": lambda given: {"subject": roster.verify_cert(_trust(given), given["client_cert"], given["now"])["subject"]},

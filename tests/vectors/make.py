@@ -11,13 +11,25 @@ import sys
 from pathlib import Path
 
 from tests.reference.world import World
-from tests.vectors.making import approver, encoding, enrol, lifecycle, objects, paths, release, roster, sealed, signatures
+from tests.vectors.making import (
+    approver,
+    encoding,
+    enrol,
+    lifecycle,
+    objects,
+    paths,
+    recovery,
+    release,
+    roster,
+    sealed,
+    signatures,
+)
 from tests.vectors.making.book import Book
 
 
 def books() -> list[Book]:
     world = World()
-    modules = (encoding, objects, signatures, paths, sealed, roster, release, approver, lifecycle, enrol)
+    modules = (encoding, objects, signatures, paths, sealed, roster, release, approver, recovery, lifecycle, enrol)
     return [module.make(world) for module in modules]
 
 

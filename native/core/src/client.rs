@@ -12,9 +12,9 @@ use crate::error::{Code, Refusal, Result};
 use crate::hpke::{self, DiffieHellman, Secret32};
 use crate::lease::{Terms, lease_terms};
 use crate::objects::{Decision, Item, Payload, Policy, Purpose, Release, Request, SealedEntry, Secret, Verdict};
-use crate::payload::{check_ciphertext, check_dek, decrypt};
+use crate::payload::check_dek;
 use crate::release::{as_share, check_share, is_of, release_info};
-use crate::secret::{check_in_date, payload_aad, verify_authorship, verify_secret};
+use crate::secret::{check_in_date, open_payload, verify_authorship, verify_secret};
 use crate::shares::join;
 use crate::signed::{Signed, Verified};
 use crate::trust::Trust;
@@ -88,8 +88,7 @@ pub fn open_releases(
     let dek = open_all(&approvals, &request, &secret, ephemeral)?;
     // 6. The payload.
     let core = &secret.core;
-    check_ciphertext(handed.ciphertext, core.length, &core.ciphertext_hash)?;
-    let value = Value::from_padded(decrypt(&dek, &core.salt, &payload_aad(core)?, handed.ciphertext)?)?;
+    let value = open_payload(core, &dek, handed.ciphertext)?;
     // 7. What follows the delivery.
     let items: Vec<(u64, u64)> = approvals.iter().map(|one| (one.item.window, one.item.uses)).collect();
     let current = trust.policy(&request.path)?;

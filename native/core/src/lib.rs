@@ -16,6 +16,7 @@
 //! | [`enrol`] | How does somebody join? (section 11) |
 //! | [`hpke`], [`shares`], [`payload`], [`seal`] | How is a secret closed? (sections 3 and 5) |
 //! | [`secret`], [`approver`], [`release`], [`client`] | What is checked before it is opened? (sections 7 and 8) |
+//! | [`recovery`] | And with the keys on paper, when nobody can answer? (section 11) |
 //! | [`memory`], [`value`], [`lease`] | Where does plaintext live, and for how long? (section 10) |
 //!
 //! # What to use
@@ -45,6 +46,7 @@ pub mod objects;
 pub mod path;
 pub mod payload;
 pub mod random;
+pub mod recovery;
 pub mod release;
 pub mod roster;
 pub mod seal;

@@ -11,10 +11,11 @@ use crate::encoding::{Pair, Value, domain};
 use crate::error::{Code, Refusal, Result};
 use crate::hpke::{self, DiffieHellman, Secret32};
 use crate::objects::{Core, Payload, Policy, RECOVERY, Recipient, Role, Secret};
-use crate::payload::check_ciphertext;
+use crate::payload::{check_ciphertext, decrypt};
 use crate::roster::check_policy;
 use crate::signed::{Signed, Verified};
 use crate::trust::{SKEW, Trust};
+use crate::value::Value as Plaintext;
 
 /// Recovery key n has index `RECOVERY_BASE + n`; people stand below.
 pub const RECOVERY_BASE: u64 = 128;
@@ -218,4 +219,13 @@ pub fn payload_aad(core: &Core) -> Result<Vec<u8>> {
             Value::bytes(&core.salt),
         ],
     )
+}
+
+/// The plaintext of a verified core, with a data key that was compared with its commitment.
+///
+/// # Errors
+/// `ciphertext`, `decrypt`, `padding`.
+pub fn open_payload(core: &Core, dek: &Secret32, ciphertext: &[u8]) -> Result<Plaintext> {
+    check_ciphertext(ciphertext, core.length, &core.ciphertext_hash)?;
+    Plaintext::from_padded(decrypt(dek, &core.salt, &payload_aad(core)?, ciphertext)?)
 }

@@ -16,6 +16,7 @@ mod errors;
 mod keys;
 mod leases;
 mod random;
+mod recovery;
 mod releases;
 mod seal;
 mod trust;
@@ -41,6 +42,8 @@ mod _native {
     use crate::keys::{KemKey, SigningKey, add_signature, kem_seal};
     #[pymodule_export]
     use crate::leases::{LeaseCache, is_interpreter, lease_terms};
+    #[pymodule_export]
+    use crate::recovery::open_recovered;
     #[pymodule_export]
     use crate::releases::{join_release, split_release};
     #[pymodule_export]

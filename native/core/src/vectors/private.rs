@@ -1,18 +1,19 @@
 //! Operations that take private keys, data keys or plaintext: sections 3, 5, 7, 8 and 10.
 
-use super::{bytes, exactly, field, int, items, object, pair, text, trust, wrapper};
+use super::{bytes, exactly, field, int, items, object, pair, text, texts, trust, wrapper};
 use crate::approver::{Own, check_prompt};
 use crate::client::{Handed, open_releases, verify_denial};
 use crate::encoding::{self, Pair, Value, encode, request_code};
 use crate::error::{Code, Refusal, Result};
-use crate::hpke::{self, KemKey, Secret32};
+use crate::hpke::{self, DiffieHellman, KemKey, Secret32};
 use crate::lease::{check_uses, check_window, least};
 use crate::objects::{Core, Payload, Purpose, Request, Scope, Secret};
-use crate::payload::{self, check_ciphertext, check_dek, decrypt, dek_commitment, payload_key};
-use crate::secret::{open_stanza, payload_aad, verify_secret};
+use crate::payload::{self, check_dek, dek_commitment, payload_key};
+use crate::recovery::{Exported, open_recovered};
+use crate::secret::{self, open_stanza, verify_secret};
 use crate::shares::{self, Share};
 use crate::signed::Signed;
-use crate::value;
+use crate::text::b64decode;
 
 /// How many bytes of a padded value a vector shows.
 const SHOWN: usize = 80;
@@ -32,6 +33,7 @@ pub(super) fn run(op: &str, input: &Value) -> Option<Result<Value>> {
         "client" => client,
         "approver" => approver,
         "denied" => denied,
+        "recover" => recover,
         "lease" => lease,
         "hit" => hit,
         _ => return None,
@@ -72,8 +74,7 @@ fn open_payload(input: &Value) -> Result<Value> {
     let core = Core::from_value(field(input, "core")?.clone())?;
     let (dek, ciphertext) = (secret32(input, "dek")?, bytes(input, "ciphertext")?);
     check_dek(&dek, &core.salt, &core.dek_commitment)?;
-    check_ciphertext(&ciphertext, core.length, &core.ciphertext_hash)?;
-    let value = value::Value::from_padded(decrypt(&dek, &core.salt, &payload_aad(&core)?, &ciphertext)?)?;
+    let value = secret::open_payload(&core, &dek, &ciphertext)?;
     Ok(object([("data", Value::bytes(value.expose()?))]))
 }
 
@@ -189,6 +190,16 @@ fn denied(input: &Value) -> Result<Value> {
         ("person", Value::text(&decision.person)),
         ("device", Value::text(&decision.device)),
     ]))
+}
+
+fn recover(input: &Value) -> Result<Value> {
+    let trust = trust(input)?;
+    let keys = texts(input, "keys")?.iter().map(|key| KemKey::from_bytes(&b64decode(key)?)).collect::<Result<Vec<_>>>()?;
+    let keys: Vec<&dyn DiffieHellman> = keys.iter().map(|key| key as &dyn DiffieHellman).collect();
+    let (secret, ciphertext) = (wrapper(input, "secret")?, bytes(input, "ciphertext")?);
+    let exported = Exported { path: text(input, "path")?, secret: &secret, ciphertext: &ciphertext };
+    let opened = open_recovered(&trust, exported, &keys, int(input, "now")?)?;
+    Ok(object([("data", Value::bytes(opened.value.expose()?)), ("secret", Value::bytes(opened.secret.oid()))]))
 }
 
 fn bounds(value: &Value) -> Result<(u64, u64)> {
