@@ -216,13 +216,12 @@ def rotate(account: Account, admins: list[Any], edit: rosters.Edit) -> Trust:
     """Signs the next root with the root key, and publishes it with its roster and the certificates that need a new signature."""
     trust = account.trust()
     root = root_of(trust)
-    own = admin_key(account, trust)
-    root_key = account.root_key()
     now = account.clock()
     following = msgspec.structs.replace(root, version=root.version + 1, previous=b64encode(trust.root_oid), issued=now,
                                         expires=now + rosters.ROOT_LIFE,
                                         admin=Signers(keys=admins, threshold=root.admin.threshold))
-    signed = root_key.sign("root", canonical(following))
+    own = admin_key(account, trust, following.admin)
+    signed = account.root_key().sign("root", canonical(following))
     gone = {one.public for one in root.admin.keys} - {one.public for one in admins}
     # Certificates by an administrator who leaves lose their threshold: the same content, signed anew, keeps its oid. Only what
     # verifies under the root that still stands is signed: the list is the relay's, and a forged row would become a true one.

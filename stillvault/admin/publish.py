@@ -16,7 +16,7 @@ from stillvault.crypto.private import SigningKey
 from stillvault.crypto.public import Trust, b64encode, oid_of, payload_of
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Forbidden, Refused
-from stillvault.protocol.objects import ClientCert, Key, Root, Roster, canonical
+from stillvault.protocol.objects import ClientCert, Key, Root, Roster, Signers, canonical
 from stillvault.transport.home import Home
 from stillvault.transport.http import RelayRefused
 
@@ -40,13 +40,17 @@ def public_key(key: SigningKey) -> Key:
     return Key(alg=key.alg, public=b64encode(key.public))
 
 
-def admin_key(account: Account, trust: Trust) -> SigningKey:
-    """This device's key, if the root names it as an administrator's. One admin signs alone in this version."""
+def admin_key(account: Account, trust: Trust, admin: Signers | None = None) -> SigningKey:
+    """This device's key, if the root names it as an administrator's. One admin signs alone in this version.
+
+    `admin`: the administrators of a root that is to come, where not those of the present one are asked for.
+    """
     key = account.keys().auth
-    admin = root_of(trust).admin
+    admin = admin or root_of(trust).admin
     if all(one.public != b64encode(key.public) for one in admin.keys):
         raise Forbidden("not-admin", f"the root does not name {account.person.person}'s device as an administrator's",
-                        f"in the home that holds the root key: stillvault org admin add {account.person.person}")
+                        f"in the home that holds the root key: stillvault org admin add {account.person.person}; or here, with "
+                        "the key on the recovery kit's sheet: --root-key-file -")
     if admin.threshold != 1:
         raise Forbidden("admin-threshold", f"the root wants {admin.threshold} administrators' signatures",
                         "this version of the command line signs alone: thresholds are 1")

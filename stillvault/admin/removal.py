@@ -128,7 +128,8 @@ def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
         return
     if not account.has_root_key():
         raise Forbidden("root-key", f"{person} is an administrator of the root, and this home does not hold the root key",
-                        "remove them in the home that created the organisation")
+                        "remove them in the home that created the organisation, or give --root-key-file - and the key on the "
+                        "recovery kit's sheet")
     rotate(account, staying, edit)
 
 

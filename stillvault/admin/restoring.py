@@ -4,6 +4,8 @@ Until then every device that saw more refuses (protocol 8 and 12: `rollback`, `l
 people of a restore that nobody announced. The owner signs a new root, over the newest chain and roster that *this home*
 accepted, never over what the relay shows. It names a new log: heads of the former log are not compared with it. The relay cannot
 do this, nor an administrator without the root key.
+
+Where that key is on paper alone, the administrator who brings it may be one whom no root names yet: nobody else could sign.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from stillvault.approver.account import Account
 from stillvault.crypto.public import Trust, b64encode, oid_of
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused, Usage
-from stillvault.protocol.objects import Log, canonical
+from stillvault.protocol.objects import Log, Signers, canonical
 from stillvault.transport.trust import log_key, open_checkpoint
 
 Pair = tuple[int, int]
@@ -70,11 +72,12 @@ def look(account: Account) -> WentBack:
 def accept(account: Account, found: WentBack) -> Trust:
     """Signs and publishes the root and the roster from which the organisation goes on. Needs the root key and an admin key."""
     trust, now = account.store.current(account.clock()), account.clock()
-    own, root_key, root = admin_key(account, trust), account.root_key(), root_of(trust)
+    root = root_of(trust)
     log = Log(origin=next_log(root.log.origin), public=root.log.public)
     following = msgspec.structs.replace(root, version=root.version + 1, previous=b64encode(trust.root_oid), issued=now,
-                                        expires=now + ROOT_LIFE, log=log)
-    signed = root_key.sign("root", canonical(following))
+                                        expires=now + ROOT_LIFE, log=log, admin=_with_own(account, trust))
+    own = admin_key(account, trust, following.admin)
+    signed = account.root_key().sign("root", canonical(following))
     roster = own.sign("roster", canonical(successor(roster_of(trust), b64encode(trust.oid), b64encode(oid_of(signed)), now)))
     stored = account.store.stored()
     check_next(account, messages.Trust(roots=[*stored.roots, msgspec.Raw(signed)], roster=stored.roster), roster, trust)
@@ -83,6 +86,17 @@ def accept(account: Account, found: WentBack) -> Trust:
     accepted = account.trust(fresh=True)
     account.store.check(account.relay, account.token(), accepted)
     return accepted
+
+
+def _with_own(account: Account, trust: Trust) -> Signers:
+    """The root's administrators, and this device where the roster lists it as an administrator's and the root key is at hand."""
+    admin, (person, device) = root_of(trust).admin, account.own
+    found = next((one for one in roster_of(trust).people if one.id == person and "admin" in one.roles), None)
+    named = {one.public for one in admin.keys}
+    if found is None or not account.has_root_key():
+        return admin
+    fresh = [key for one in found.devices if one.id == device for key in one.auth if key.public not in named]
+    return msgspec.structs.replace(admin, keys=[*admin.keys, *fresh])
 
 
 def next_log(origin: str) -> str:

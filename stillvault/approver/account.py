@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stillvault.approver import keyfile
+import msgspec
+
+from stillvault.approver import keyfile, sheet
 from stillvault.crypto.private import KemKey, SigningKey, harden_process
 from stillvault.crypto.public import Trust, b64decode
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Refused, Usage
 from stillvault.protocol.messages import Message
+from stillvault.protocol.objects import Root
 from stillvault.transport.home import Home, Organisation, Person
 from stillvault.transport.http import Relay, RelayRefused
 from stillvault.transport.identity import StoredKey
@@ -41,7 +44,9 @@ class DeviceKeys:
 class Account:
     """The person, device and organisation of a home. Belongs to one thread."""
 
-    def __init__(self, home: Home, passphrase: Callable[[str], bytes], clock: Callable[[], int]) -> None:
+    def __init__(self, home: Home, passphrase: Callable[[str], bytes], clock: Callable[[], int],
+                 paper: Callable[[], bytes] | None = None) -> None:
+        """`paper` gives the root key as the recovery kit has it; without, the home holds it or nobody does."""
         self.home = home
         self.clock = clock
         self.organisation: Organisation = home.organisation()
@@ -49,7 +54,9 @@ class Account:
         self.store = TrustStore(home)
         self.relay = Relay(self.organisation.relay, home.ca())
         self._passphrase = passphrase
+        self._paper = paper
         self._keys: DeviceKeys | None = None
+        self._root_key: SigningKey | None = None
         self._token = ""
         self._trust: Trust | None = None
 
@@ -76,12 +83,23 @@ class Account:
         return self._keys
 
     def root_key(self) -> SigningKey:
-        """The root key, in the home that created the organisation alone."""
-        held = self.open_file(ROOT_KEY, "root")
-        return keyfile.signing_key("ed25519", held.root)
+        """The root key: of the paper where somebody brought it, else of the home that created the organisation."""
+        if self._root_key is None:
+            harden_process()
+            if self._paper is not None:
+                root = msgspec.json.decode(self.store.current(self.clock()).root, type=Root)
+                self._root_key = sheet.root_key(self._paper(), self.organisation, root)
+            elif self.home.exists(ROOT_KEY):
+                self._root_key = keyfile.signing_key("ed25519", self.open_file(ROOT_KEY, "root").root)
+            else:
+                raise Usage("no-key", f"{self.home.path} does not hold the root key",
+                            "use the home that created the organisation, or give --root-key-file - and the key on the recovery "
+                            "kit's sheet")
+        return self._root_key
 
     def has_root_key(self) -> bool:
-        return self.home.exists(ROOT_KEY)
+        """Whether `root_key` has somewhere to take it from."""
+        return self._paper is not None or self.home.exists(ROOT_KEY)
 
     def deny_key(self) -> SigningKey:
         """The key that says no without a passphrase; the device's own where there is none."""

@@ -1,15 +1,16 @@
-"""The account of this home, with the command line's clock and passphrase, and a word before something expires."""
+"""The account of this home, with the command line's clock, passphrase and paper, and a word before something expires."""
 
 from __future__ import annotations
 
 from stillvault.approver.account import Account
 from stillvault.cli.base import ask_passphrase, home, now, say
+from stillvault.cli.paper import root_key_text
 from stillvault.protocol.errors import StillvaultError
 
 
 def open_account() -> Account:
     """The person's account. Raises `Usage` where the home holds no person."""
-    account = Account(home(), ask_passphrase, now)
+    account = Account(home(), ask_passphrase, now, root_key_text())
     _warn(account)
     return account
 

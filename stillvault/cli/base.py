@@ -38,6 +38,7 @@ class State:
         self.format = os.environ.get("STILLVAULT_FORMAT", "text")
         self.no_input = os.environ.get("STILLVAULT_NO_INPUT", "") not in ("", "0")
         self.passphrase_file = ""
+        self.root_key_file = ""
 
     @property
     def json(self) -> bool:

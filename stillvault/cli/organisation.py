@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from stillvault.cli.base import ID, Verbs, emit, home, new_passphrase, now, passphrase_options, say, table
+from stillvault.cli.paper import root_key_option
 from stillvault.protocol.errors import Usage
 from stillvault.protocol.text import HIDDEN, plain
 
@@ -91,6 +92,7 @@ def show() -> None:
 
 
 @org.command()
+@root_key_option
 def renew() -> None:
     """Re-sign what expires: the roster (90 days), certificates and devices (1 year), the root (5 years)."""
     from stillvault.admin import organisation
@@ -99,17 +101,19 @@ def renew() -> None:
 
     done = organisation.renew(open_account())
     if done["root_needs_renewal"]:
-        say("warning: the root itself expires; renew in the home that holds the root key")
+        say("warning: the root itself expires; renew in the home that holds the root key, or give --root-key-file")
     emit(done, f"roster {done['roster_version']} until {moment(done['expires'])}; certificates renewed: "
                f"{len(done['certificates'])}, devices: {len(done['devices'])}")
 
 
 @org.command(name="accept-restore")
 @click.option("--yes", is_flag=True, help="Sign it. Without this, it is only said what went back.")
+@root_key_option
 def accept_restore(yes: bool) -> None:
     """After a restore of the relay: see what went back, and sign that the organisation goes on from there.
 
-    In the home that holds the root key. Only after whoever runs the relay said that it was restored, and why.
+    In the home that holds the root key, or in an administrator's with the key on the recovery kit's sheet (--root-key-file). Only
+    after whoever runs the relay said that it was restored, and why.
     """
     from stillvault.admin import restoring
     from stillvault.cli.account import open_account
@@ -137,8 +141,9 @@ def admin() -> None:
 
 @admin.command()
 @click.argument("who", type=ID)
+@root_key_option
 def add(who: str) -> None:
-    """A new root that names WHO's key, and its roster."""
+    """A new root that names WHO's key, and its roster. With --root-key-file an administrator may so name themselves."""
     from stillvault.admin import organisation
     from stillvault.cli.account import open_account
 

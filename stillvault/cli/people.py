@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stillvault.cli.base import ID, Verbs, emit, say
+from stillvault.cli.paper import root_key_option
 from stillvault.protocol.errors import Usage
 
 ROLE = click.Choice(["admin", "approver", "sealer", "auditor"])
@@ -52,6 +53,7 @@ def set_(who: str, roles: tuple[str, ...]) -> None:
 @person.command()
 @click.argument("who", type=ID)
 @click.option("--device", default="", help="Remove this device alone.")
+@root_key_option
 def remove(who: str, device: str) -> None:
     """Remove a person or one device: retire, seal everything they could open again, drop. Resumes when interrupted."""
     from stillvault.admin import removal
