@@ -158,7 +158,7 @@ def test_the_audit_is_verified_here_and_elsewhere(town: World, tmp_path: Path) -
     assert "pin" in nowhere.fails(2, "audit", "verify", "--file", str(good))
     nowhere.fails(15, "audit", "verify", "--file", str(good), "--org", "A" * 43)
     for kind in ("ocsf", "cef"):
-        assert "not in this version" in alice.fails(2, "audit", "export", "--as", kind)
+        assert len(alice.ok("audit", "export", "--as", kind).out.splitlines()) == len(exported.splitlines()) - 1
     lines = exported.splitlines(keepends=True)
     damaged = {"edited": exported.replace(b'"bob"', b'"eve"', 1), "removed": b"".join(lines[:3] + lines[4:]),
                "reordered": b"".join([lines[1], lines[0], *lines[2:]]), "truncated": b"".join(lines[:-1]),
