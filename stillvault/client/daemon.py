@@ -2,8 +2,8 @@
 
 Before any key is read the process is made unreadable to its own account (no core dumps, no ptrace); it starts no other process
 afterwards. On SIGTERM or SIGINT the callers that wait are withdrawn, every lease is wiped, what is in the outboxes is sent as far
-as two seconds allow, and the socket is removed. A kill leaves nothing secret behind: values, leases and sessions live in memory
-alone.
+as two seconds allow, and the socket is removed; `ending` sees to it that nothing which hangs keeps the process. A kill leaves
+nothing secret behind: values, leases and sessions live in memory alone.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from stillvault.client import listener
 from stillvault.client.agentfile import FILE
 from stillvault.client.agents import Agents
 from stillvault.client.broker import Broker
+from stillvault.client.ending import end_on_signal
 from stillvault.client.executable import Hasher
 from stillvault.client.identities import Identities
 from stillvault.client.leasebook import REPORT, LeaseBook
@@ -113,11 +114,15 @@ async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: 
     sock, lock = listener.open_socket(path, system=system)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    book = LeaseBook()
+
+    def give_up() -> None:
+        book.wipe()
+        path.unlink(missing_ok=True)
+
+    end_on_signal(partial(loop.call_soon_threadsafe, stop.set), give_up)
     loop.add_signal_handler(signal.SIGHUP, agents.reload)
     workers = Workers(WORKERS, "worker")
-    book = LeaseBook()
     requester = Requester(standing, store, VersionMemory(home), workers)
     book.on_end = partial(requester.report_uses, book)
     broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact,
@@ -126,7 +131,7 @@ async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: 
     door: listener.Listener | None = None
     try:
         links.start_new()
-        await links.first_try(FIRST_TRY)
+        await links.first_try(FIRST_TRY, stop)
         door = listener.Listener(sock, broker.serve, Hasher(), Workers(HASHERS, "hasher"), system=system, exact=exact,
                                  front=installed_front(), agents=agents)
         ready = {"v": 1, "event": "ready", "socket": str(path), "relay": links.state()}
@@ -170,10 +175,11 @@ class Links:
                 self._requester.links[subject] = link
                 link.start()
 
-    async def first_try(self, seconds: float) -> None:
-        """Until every line was tried once, or so long."""
+    async def first_try(self, seconds: float, stop: asyncio.Event) -> None:
+        """Until every line was tried once, or so long, or until the daemon is to end."""
         end = self._loop.time() + seconds
-        while self._loop.time() < end and not all(link.tried.is_set() for link in self._requester.links.values()):
+        links = self._requester.links
+        while not (stop.is_set() or self._loop.time() >= end or all(link.tried.is_set() for link in links.values())):
             await asyncio.sleep(0.02)
 
     def state(self) -> str:

@@ -158,6 +158,10 @@ class LeaseBook:
         for scope_id in list(self._watched):
             self._unwatch(scope_id)
 
+    def wipe(self) -> None:
+        """Wipes every value, from any thread: the process ends, and the loop does not answer."""
+        self._cache.evict()
+
     def end_by_roster(self, roster: Roster, clients: Iterable[Client], now: int) -> int:
         """Ends what a new roster no longer carries: a device that approved, the client, or a path or client on hold."""
         devices = {(person.id, device.id) for person in roster.people if "approver" in person.roles

@@ -126,11 +126,15 @@ class House:
         self.said(self.relay, "ready")
 
     def start_daemon(self) -> dict:
+        return self.said(self.begin_daemon("daemon.log"), "ready")
+
+    def begin_daemon(self, log: str = "") -> subprocess.Popen:
+        """A daemon whose ready line nobody has read yet; without a `log`, its standard error is a pipe."""
         self.run_folder.mkdir(exist_ok=True)
         self.run_folder.chmod(0o755 if self.system else 0o700)
         flags = ["--system"] if self.system else []
-        self.daemon = self.start("host", "stillvault", "daemon", *flags, "--socket", str(self.socket), log="daemon.log")
-        return self.said(self.daemon, "ready")
+        self.daemon = self.start("host", "stillvault", "daemon", *flags, "--socket", str(self.socket), log=log)
+        return self.daemon
 
     def stop(self, process: subprocess.Popen, number: int = signal.SIGTERM) -> int:
         process.send_signal(number)

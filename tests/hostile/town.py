@@ -137,7 +137,7 @@ class InProcess:
         broker = Broker(standing, requester, book, host="db-1", system=False, agents=agents)
         links = Links(standing, requester, broker, book, store, self._line, agents)
         links.start_new()
-        await links.first_try(5.0)
+        await links.first_try(5.0, asyncio.Event())
         door = listener.Listener(sock, broker.serve, self._hasher, self._workers, system=False, exact=has_peer_pidfd(),
                                  front=None)
 
