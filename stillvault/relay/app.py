@@ -48,6 +48,7 @@ from stillvault.relay.store.connection import Connection, database_path, open_re
 from stillvault.relay.store.space import Space
 from stillvault.relay.store.writer import Writer
 from stillvault.relay.sweeper import clean, sweep
+from stillvault.relay.tail import Tail
 from stillvault.relay.telemetry import port as metrics_port
 from stillvault.relay.telemetry.metrics import Metrics
 
@@ -106,6 +107,7 @@ async def start(settings: Settings, port: int) -> Running:
         reader=reading,
         writer=Writer(writing, Space(directory, settings.limits.reserve_bytes), hub.wake, metrics),
         hub=hub,
+        tail=Tail(reading, hub),
         organisation=organisation,
         log_key=log.LogKey(seed, f"{name}/log"),
         nonces=Nonces(),

@@ -18,6 +18,7 @@ from stillvault.relay.settings import Settings
 from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.invites import StoredInvite
 from stillvault.relay.store.writer import Writer
+from stillvault.relay.tail import Tail
 from stillvault.relay.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Relay:
     reader: Connection
     writer: Writer
     hub: Hub
+    tail: Tail
     organisation: Organisation
     log_key: LogKey
     nonces: Nonces

@@ -20,6 +20,7 @@ class Hub:
     def __init__(self) -> None:
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._closed = False
+        self.turns = 0  # how often anybody was woken
 
     @property
     def closed(self) -> bool:
@@ -34,6 +35,7 @@ class Hub:
         return len(self._listeners.get(topic, ()))
 
     def wake(self, topics: Iterable[str]) -> None:
+        self.turns += 1
         for topic in topics:
             for bell in self._listeners.get(topic, ()):
                 bell.set()

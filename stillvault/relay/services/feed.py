@@ -16,7 +16,7 @@ from stillvault.crypto import public
 from stillvault.protocol.messages import Event, Events
 from stillvault.relay.context import Call, Principal
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.store import events, requests
+from stillvault.relay.store import requests
 from stillvault.relay.store.transaction import Transaction
 
 PAGE = 500
@@ -25,13 +25,11 @@ PAGE = 500
 async def poll(call: Call, after: int, wait: float) -> Events:
     """The events behind `after`; waits up to `wait` seconds for the first."""
     relay = call.relay
-    loop_end, near = relay.clock() + wait, False
+    loop_end, cursor = relay.clock() + wait, max(after, 0)
     with relay.hub.listen(call.who.audiences) as bell:
         while True:
             bell.clear()
-            found = events.after(relay.reader, call.who.audiences, after, PAGE, near=near)
-            near = True
-            cursor = found[-1].id if found else max(after, 0)
+            found, cursor = relay.tail.read(call.who.audiences, cursor, PAGE)
             left = loop_end - relay.clock()
             if found or left <= 0 or relay.hub.closed:
                 return Events(found, cursor)
@@ -42,18 +40,15 @@ async def poll(call: Call, after: int, wait: float) -> Events:
 async def stream(call: Call, after: int) -> AsyncIterator[bytes]:
     """SSE: `id` is the cursor, a comment every few seconds shows that the line is alive."""
     relay = call.relay
-    heartbeat, near = relay.settings.limits.heartbeat_seconds, False
+    heartbeat = relay.settings.limits.heartbeat_seconds
     yield b": stillvault\n\n"
     try:
         with relay.hub.listen(call.who.audiences) as bell:
             while not relay.hub.closed:
                 bell.clear()
                 who = call.admit()
-                found = events.after(relay.reader, who.audiences, after, PAGE, near=near)
-                near = len(found) < PAGE
+                found, after = relay.tail.read(who.audiences, after, PAGE)
                 waiting = await shown(call, who, [public.b64decode(one.request) for one in found if one.kind == "prompt"], "sse")
-                if found:
-                    after = found[-1].id
                 # What was decided or ended meanwhile is nothing to look at any more.
                 lines = [_line(event) for event in found if event.kind != "prompt" or event.request in waiting]
                 if lines:
