@@ -31,6 +31,7 @@ VERBS = {
     "seal": ("sealing", "seal", "Seal a value."),
     "secrets": ("sealing", "secrets", "List names and versions; never values."),
     "reseal": ("sealing", "reseal", "Seal again for the devices of the present roster."),
+    "recover": ("recovering", "recover", "Open secrets with the recovery keys on paper."),
     "scan": ("scanning", "scan", "Find plaintext credentials in files, and seal them."),
     "init": ("project", "init", "Set up a project: references, and lines for agents."),
     "skill": ("skills", "skill", "Install the skill that teaches agents; compare and remove it."),

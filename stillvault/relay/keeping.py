@@ -1,4 +1,4 @@
-"""`stillvault-relay backup`, `restore`, `upgrade` and `doctor`: keeping a relay's data, and looking at it."""
+"""`stillvault-relay backup`, `restore`, `sealed`, `upgrade` and `doctor`: keeping a relay's data, and looking at it."""
 
 from __future__ import annotations
 
@@ -89,6 +89,24 @@ def restore(data: str | None, identity: Path | None, file: Path) -> None:
 
     said = unpack(settings_of(data=data), file, identity)
     emit(f"restored from {file}", file=str(file), created=said.created, rows=said.rows)
+
+
+@click.command()
+@data_option
+@format_option
+@identity_option
+@click.option("--backup", "source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="Take them from a backup, instead of the data directory.")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@guarded
+def sealed(data: str | None, identity: Path | None, source: Path | None, file: Path) -> None:
+    """Write the newest seal of every secret to FILE, for `stillvault recover` and the recovery keys. Names and ciphertext; no key
+    and no value. The relay may run, or be gone."""
+    from stillvault.relay import sealedfile
+
+    where = sealedfile.of_backup(source, identity, file.parent) if source else sealedfile.of_directory(settings_of(data=data))
+    count = sealedfile.write(file, int(time.time()), where)
+    emit(f"{count} sealed secrets in {file}", file=str(file), secrets=count)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The command line of the appliance: serve, setup-url, fingerprint, health, backup, restore, upgrade, doctor, config.
+"""The command line of the appliance: serve, setup-url, fingerprint, health, backup, restore, sealed, upgrade, doctor, config.
 
 Data goes to stdout, everything else to stderr. A setting or file that is refused ends with 78 and says where, which rule, and
 the fix; wrong usage ends with 2; a relay that cannot be reached with 14. `--format json` gives one object with "v": 1.
@@ -152,7 +152,7 @@ def _to_ask(url: str | None, data: str | None) -> tuple[str, int, dict[str, str]
     return parts.hostname, parts.port or 443, {}
 
 
-for _verb in (keeping.backup, keeping.restore, keeping.upgrade, keeping.doctor):
+for _verb in (keeping.backup, keeping.restore, keeping.sealed, keeping.upgrade, keeping.doctor):
     main.add_command(_verb)
 
 

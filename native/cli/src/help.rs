@@ -33,6 +33,7 @@ Organisation
   org, person, client       who belongs to it
   policy, hold, reseal      the rules
   join, invites, confirm    how somebody joins
+  recover                   open secrets with the recovery keys on paper
   audit                     what happened
 
   doctor                    what is wrong here, and what to do about it
