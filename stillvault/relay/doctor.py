@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 
 from stillvault.crypto import public
@@ -14,6 +14,7 @@ from stillvault.relay.directory import prepare_directory
 from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import copying, schema, space, tree
 from stillvault.relay.store.connection import Connection, database_path, open_reader
+from stillvault.relay.upgrade import migrated_copy
 
 ROWS = 20  # damaged rows that are named
 LATE = 2  # intervals without a backup
@@ -25,6 +26,8 @@ Check = Callable[[Settings], str]
 def look(settings: Settings) -> Iterator[Finding]:
     """(what was looked at, whether it is well, what was found or what to do), one a check."""
     yield from _made(settings, (("directory", _look_at_directory),))
+    if not settings.directory.is_dir():
+        return  # nothing that a backup would mend
     yield from look_inside(settings, int(time.time()))
     yield from _made(settings, (("certificate", _look_at_certificate), ("disk", _look_at_disk)))
     yield from _made(settings, (("backup", _look_at_backup), ("profile", _look_at_profile)))
@@ -53,8 +56,9 @@ def _look_at_profile(settings: Settings) -> str:
 
 
 def _look_at_directory(settings: Settings) -> str:
-    if not settings.directory.exists():
-        raise BadSetting(str(settings.directory), "data", "there is no such directory", "Start the relay once.")
+    if not settings.directory.is_dir():
+        rule = f"{settings.directory} is no directory"
+        raise BadSetting(str(settings.directory), "data", rule, "Name the relay's with --data, or start the relay once.")
     prepare_directory(settings.directory)
     return "owner and modes are right"
 
@@ -64,7 +68,9 @@ def _look_at_database(settings: Settings) -> str:
         schema.check(reading)
         if not copying.whole(reading):
             raise BadSetting("database", "pages", "integrity_check found damage", "Restore a backup.")
-        return f"schema {schema.version_of(reading)}, pages intact"
+        version, newest = schema.version_of(reading), len(schema.migrations())
+        later = f"; this program makes it {newest} when it starts" if version < newest else ""
+        return f"schema {version}, pages intact{later}"
 
 
 def _look_at_log(settings: Settings) -> str:
@@ -90,7 +96,7 @@ def _look_at_log(settings: Settings) -> str:
 
 def _look_at_objects(settings: Settings, now: int) -> str:
     """Every signed row, verified again: damaged and forged rows are named (B2, B4, B5)."""
-    with closing(_reading(settings)) as reading:
+    with _present(settings) as reading:
         found = [*rowcheck.damaged(reading, now), *rowfacts.differing(reading)]
     if found:
         more = f", and {len(found) - ROWS} more" if len(found) > ROWS else ""
@@ -123,6 +129,14 @@ def _look_at_backup(settings: Settings) -> str:
         fix = "Look for `backup` in the relay's log; is the relay running?"
         raise BadSetting(str(settings.directory), "backup", since, fix)
     return since
+
+
+@contextmanager
+def _present(settings: Settings) -> Iterator[Connection]:
+    """The database; where it is older than this program, whose columns it lacks, a copy that was brought up to date."""
+    before, newest = schema.look(database_path(settings.directory))
+    with migrated_copy(settings) if 0 < before < newest else closing(_reading(settings)) as reading:
+        yield reading
 
 
 def _reading(settings: Settings) -> Connection:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from stillvault.relay import backup
@@ -72,6 +73,20 @@ def check(settings: Settings) -> tuple[int, int]:
     _require_database(settings)
     path = database_path(settings.directory)
     before, newest = schema.look(path)
+    with migrated_copy(settings) as connection:
+        if not copying.whole(connection):
+            raise BadSetting(str(path), "database", "it would be damaged", "Run: stillvault-relay doctor")
+    return before, newest
+
+
+@contextmanager
+def migrated_copy(settings: Settings) -> Iterator[Connection]:
+    """The database as this program will have it, in a file that is gone afterwards; the database itself is only read.
+
+    Raises:
+        BadSetting: no room for a copy; what an upgrade would end with.
+    """
+    path = database_path(settings.directory)
     backup.require_room(settings)
     try:
         with tempfile.TemporaryDirectory(dir=settings.directory, prefix=".backup-") as scratch:
@@ -79,12 +94,10 @@ def check(settings: Settings) -> tuple[int, int]:
             copying.copy(path, copy, backup.never)
             with closing(open_writer(copy)) as connection:
                 schema.migrate(connection)
-                if not copying.whole(connection):
-                    raise BadSetting(str(path), "database", "it would be damaged", "Run: stillvault-relay doctor")
+                yield connection
     except copying.Damaged as error:
         fix = "Stay with the present program, and run: stillvault-relay doctor"
         raise BadSetting(str(path), "schema", f"a migration fails ({type(error).__name__})", fix) from None
-    return before, newest
 
 
 def _require_database(settings: Settings) -> None:

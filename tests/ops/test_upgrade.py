@@ -14,7 +14,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from stillvault.relay import backup, rowcheck
+from stillvault.relay import backup, doctor, rowcheck
+from stillvault.relay.settings import Settings
 from stillvault.relay.store import copying, schema
 from stillvault.relay.store.connection import open_writer
 from tests.ops.dying import dump
@@ -66,6 +67,41 @@ def test_a_golden_database_becomes_the_present_one(directory: Path, number: int)
         assert copying.whole(connection)
         assert list(rowcheck.damaged(connection, NOW)) == []
     assert dump(path, before) == before
+
+
+@pytest.mark.parametrize("number", range(1, NEWEST + 1))
+def test_doctor_finds_an_older_database_well(directory: Path, number: int) -> None:
+    """What stands before an upgrade, and the backup of it, is not damaged; what was added to it is named all the same."""
+    settings = Settings(data=str(relay_on(directory, number).data))
+    found = list(doctor.look_inside(settings, NOW))
+    assert [name for name, well, _ in found if not well] == []
+    assert ("when it starts" in found[0][2]) == (number < NEWEST)
+    with closing(apsw.Connection(str(Path(settings.data) / "stillvault.db"))) as connection:
+        connection.execute("CREATE TABLE added (a)")
+    (database, *_) = doctor.look_inside(settings, NOW)
+    assert database[1:] == (
+        False, "schema: the object table added is not as the migrations made it. Somebody changed the file: restore a backup."
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [NEWEST + 1, 0])
+def test_doctor_names_a_database_that_is_not_this_programs(directory: Path, version: int) -> None:
+    """A newer one wants the newer program, and no backup."""
+    settings = Settings(data=str(relay_on(directory, NEWEST).data))
+    with closing(apsw.Connection(str(Path(settings.data) / "stillvault.db"))) as connection:
+        connection.execute(f"PRAGMA user_version={version}")
+    (database, *_) = doctor.look_inside(settings, NOW)
+    newer = f"schema: version {NEWEST + 1} is newer than {NEWEST}, which this program knows. Run the newer program."
+    assert database[1:] == (False, newer if version else "schema: this is no database of a relay. Name another data directory.")
+
+
+def test_doctor_without_a_directory_says_that_alone(directory: Path) -> None:
+    relay = RelayProcess(directory / "none")
+    done = relay.command("doctor", "--data", str(relay.data))
+    assert done.returncode == 1
+    assert done.stdout.decode().splitlines() == [
+        f"FAIL directory: data: {relay.data} is no directory. Name the relay's with --data, or start the relay once."
+    ]
 
 
 @pytest.mark.parametrize("number", OLDER)

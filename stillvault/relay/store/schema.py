@@ -48,10 +48,9 @@ def look(path: Path) -> tuple[int, int]:
             str(path), "database", "it is not a readable database", "Restore a backup: stillvault-relay restore."
         ) from error
     if before > newest:
-        rule = f"version {before} is newer than {newest}, which this program knows"
-        raise BadSetting(str(path), "schema", rule, "Run the newer program.")
+        raise _too_new(str(path), before, newest)
     if before == 0 and tables:
-        raise BadSetting(str(path), "schema", "this is no database of a relay", "Name another data directory.")
+        raise _foreign(str(path))
     return before, newest
 
 
@@ -77,9 +76,16 @@ def migrate(connection: Connection) -> tuple[int, int]:
 
 
 def check(connection: Connection) -> None:
-    """Refuses a schema that differs from what the migrations make, naming the first object that differs."""
+    """Refuses a schema that differs from what the migrations make up to its version, naming the first object that differs. An
+    older database is held against the schema of its own time: it is not damaged, and an upgrade changes it.
+    """
+    known, version = migrations(), version_of(connection)
+    if version > len(known):
+        raise _too_new(connection.db_filename("main"), version, len(known))
+    if version < 1:
+        raise _foreign(connection.db_filename("main"))
     expected_in = apsw.Connection(":memory:")
-    for text in migrations():
+    for text in known[:version]:
         expected_in.execute(text)
     expected, found = _objects(expected_in), _objects(connection)
     expected_in.close()
@@ -87,6 +93,15 @@ def check(connection: Connection) -> None:
         if expected.get(name) != found.get(name):
             rule = f"the object {name} is not as the migrations made it"
             raise BadSetting(connection.db_filename("main"), "schema", rule, "Somebody changed the file: restore a backup.")
+
+
+def _too_new(where: str, version: int, newest: int) -> BadSetting:
+    rule = f"version {version} is newer than {newest}, which this program knows"
+    return BadSetting(where, "schema", rule, "Run the newer program.")
+
+
+def _foreign(where: str) -> BadSetting:
+    return BadSetting(where, "schema", "this is no database of a relay", "Name another data directory.")
 
 
 def _objects(connection: Connection) -> dict[str, str]:
