@@ -241,7 +241,7 @@ def test_two_histories_for_two_parties(stage: Stage) -> None:  # A14
 
     def forge(body: Any) -> None:
         size = int(body["checkpoint"].split("\n")[1])
-        body["checkpoint"] = key.checkpoint(size, node_hash(bytes(32), bytes(32)))
+        body["checkpoint"] = key.checkpoint(size, node_hash(bytes(32), bytes(32)), key.origin)
 
     stage.script.reset(to("client", on("GET /v1/log/checkpoint", forge)))
     outcome = ask(stage)
