@@ -88,7 +88,8 @@ def tended(db: Connection) -> object:
 USE_CASES: dict[str, tuple[Callable[[Connection], object], object]] = {
     "a request": (asked, (["alice"], 1, 1)),
     "what waits": (lambda db: (len(requests.pending(db)), counting.waiting(db)), (1, 1)),
-    "the list of leases": (lambda db: (len(requests.all_leased(db, NOW, 10)), counting.leases(db, NOW)), (1, 1)),
+    "the list of leases": (lambda db: (len(requests.all_leased(db, NOW, 10)), requests.granted_by(db, NOW, 10)), (1, {})),
+    "how many leases": (lambda db: counting.leases(db, NOW), 1),
     "a freeze": (lambda db: len(requests.leased(db, KEY, NOW)), 1),
     "a newer version": (lambda db: len(requests.touched_by_path(db, "prod/db", NOW)), 3),
     "a new roster": (lambda db: len(requests.touched_by_roster(db, NOW)), 3),

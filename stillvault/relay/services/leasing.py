@@ -22,11 +22,11 @@ def listed(call: Call) -> messages.Leases:
     """What is warm, the one that ends first at the head."""
     db = call.relay.reader
     lines: list[messages.Lease] = []
+    granted = requests.granted_by(db, call.now, MOST)
     for row in requests.all_leased(db, call.now, MOST):
         seen = read(objects.Request, public.payload_of("request", row.signed)).observed
-        granted = [vote.person for vote in requests.votes(db, row.oid) if vote.verdict == "approve"]
-        name, caller = public.b64encode(row.oid), (seen.uid, seen.user, seen.exe)
-        lines.append(messages.Lease(name, row.path, row.host, row.subject, *caller, granted, row.lease_ends, row.used))
+        name, caller, people = public.b64encode(row.oid), (seen.uid, seen.user, seen.exe), granted.get(row.oid, [])
+        lines.append(messages.Lease(name, row.path, row.host, row.subject, *caller, people, row.lease_ends, row.used))
     return messages.Leases(lines)
 
 

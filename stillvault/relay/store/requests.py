@@ -152,6 +152,16 @@ def all_leased(db: Connection, now: int, limit: int | None) -> list[StoredReques
     return _where(db, f"{_LEASED} ORDER BY lease_ends, seq LIMIT ?", (now, -1 if limit is None else limit))
 
 
+def granted_by(db: Connection, now: int, limit: int) -> dict[bytes, list[str]]:
+    """Who approved each of `all_leased`."""
+    first = f"SELECT oid FROM requests WHERE {_LEASED} ORDER BY lease_ends, seq LIMIT ?"  # noqa: S608  constant text
+    query = f"SELECT request, person FROM votes WHERE verdict = 'approve' AND request IN ({first}) ORDER BY person"  # noqa: S608  likewise
+    found: dict[bytes, list[str]] = {}
+    for request, person in db.execute(query, (now, limit)):
+        found.setdefault(request, []).append(person)
+    return found
+
+
 def add_uses(db: Connection, oid: bytes, count: int) -> None:
     """What a client reports is never more than a number can hold."""
     db.execute("UPDATE requests SET used = min(used + ?, ?) WHERE oid = ?", (min(count, MOST_USES), MOST_USES, oid))
