@@ -203,7 +203,12 @@ def load(flags: Mapping[str, str], environment: Mapping[str, str] | None = None)
     profile = given.get("profile", ("", "standard"))[1]
     if profile == "laboratory":
         given = {**{f"limits.{name}": ("profile laboratory", value) for name, value in LABORATORY.items()}, **given}
-    return _checked(_built(given))
+    try:
+        return _checked(_built(given))
+    except BadSetting as error:
+        if error.where != "settings" or error.field not in given:
+            raise
+        raise BadSetting(given[error.field][0], error.field, error.rule, error.fix) from None
 
 
 def shown(settings: Settings) -> dict[str, Any]:

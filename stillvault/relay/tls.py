@@ -73,10 +73,11 @@ def trust_anchor(chain: Path) -> bytes:
     """The PEM that clients pin: the last certificate of a chain file."""
     try:
         certificates = x509.load_pem_x509_certificates(chain.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BadSetting(
-            str(chain), "tls", "it holds no certificate in PEM", "Start the relay once, or name the chain."
-        ) from error
+    except OSError as error:
+        fix = "Start the relay once, or name the chain." if isinstance(error, FileNotFoundError) else "Check its owner and mode."
+        raise BadSetting(str(chain), "tls", f"it cannot be read ({error.strerror})", fix) from error
+    except ValueError as error:
+        raise BadSetting(str(chain), "tls", "it holds no certificate in PEM", "Bring the chain again.") from error
     return certificates[-1].public_bytes(serialization.Encoding.PEM)
 
 
@@ -98,7 +99,7 @@ def try_out(made: ssl.SSLContext, anchor: bytes, name: str) -> None:
         except ssl.SSLWantReadError:
             continue
         except ssl.SSLCertVerificationError as error:
-            rule = f"clients would refuse it for {name}: {error.verify_message}"
+            rule = f"clients would refuse it for {name}: {error.verify_message.rstrip('.')}"
             fix = "Bring a chain of the pinned authority that names the relay."
             raise BadSetting("certificate", "tls_cert", rule, fix) from None
         except ssl.SSLError as error:

@@ -98,6 +98,18 @@ def test_a_renewed_pair_is_taken_up_and_a_broken_one_is_not(directory: Path, own
     assert "PRIVATE KEY" not in log_of(relay)
 
 
+def test_a_chain_that_is_not_there_and_one_that_is_none_are_told_apart(directory: Path) -> None:
+    relay = RelayProcess(directory / "data")
+    missing = relay.command("fingerprint", "--data", str(relay.data))
+    assert missing.returncode == 78
+    said = b"ca.pem: tls: it cannot be read (No such file or directory). Start the relay once, or name the chain."
+    assert said in missing.stderr
+    (directory / "chain.pem").write_text("no certificate\n")
+    none = relay.command("fingerprint", "--data", str(relay.data), "--tls-cert", str(directory / "chain.pem"))
+    assert none.returncode == 78
+    assert b"chain.pem: tls: it holds no certificate in PEM. Bring the chain again." in none.stderr
+
+
 @pytest.mark.parametrize(
     ("names", "when", "reason"),
     [

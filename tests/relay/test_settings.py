@@ -93,6 +93,17 @@ def test_a_bad_variable_is_refused(directory: Path, environment: dict[str, str],
         load({"data": str(directory)}, environment)
 
 
+def test_a_rule_between_settings_names_the_line_the_variable_or_the_flag(directory: Path) -> None:
+    (directory / "config.toml").write_text('log_level = "info"\nlisten = "8443"\n')
+    flags = {"data": str(directory)}
+    with pytest.raises(BadSetting, match=re.escape(f"{directory}/config.toml line 2: listen: it is not HOST:PORT")):
+        load(flags, {})
+    with pytest.raises(BadSetting, match=r"^environment STILLVAULT_RELAY_LISTEN: listen: it is not HOST:PORT"):
+        load(flags, {"STILLVAULT_RELAY_LISTEN": "x"})
+    with pytest.raises(BadSetting, match=r"^--listen: listen: it is not HOST:PORT"):
+        load({**flags, "listen": "y"}, {})
+
+
 def test_the_laboratory_lifts_limits_that_exist_and_single_ones_stand(directory: Path) -> None:
     assert set(LABORATORY) <= {field.name for field in fields(Limits)}
     settings = load(
