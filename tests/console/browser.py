@@ -127,6 +127,7 @@ class Console:
     browser: Browser
     tabs: list[Tab] = field(default_factory=list)
     people: dict[str, Tab] = field(default_factory=dict)
+    paper: str = ""  # the root key as the sheet of `found` shows it
 
     # ---- browsers ----------------------------------------------------------------------------------------------------------
 
@@ -181,6 +182,7 @@ class Console:
         page.get_by_label("A name for this passkey").fill("Test key")
         page.get_by_role("button", name="Make the passkey").click()
         kit = self.kit(page)
+        self.paper = " ".join(kit["Root key"])
         page.get_by_role("button", name="I have it on paper").click()
         self.answer(page, kit)
         page.get_by_role("button", name="Sign and create the organisation").click()

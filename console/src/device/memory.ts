@@ -120,9 +120,9 @@ export function raised(
   }, known);
 }
 
-/** The records of one person's device in one organisation. */
 const headOf = (origin: string) => (origin.endsWith("/log") ? "log-head" : `log-head ${origin}`);
 
+/** The records of one person's device in one organisation. */
 export class Memory {
   readonly #prefix: string;
 

@@ -24,9 +24,9 @@ export const auditText = {
       case "log-signature":
         return words("The checkpoint is not signed by the log key of the organisation's root.", "The relay's log may have been replaced. Stop, and ask whoever runs it.");
       case "log-rollback":
-        return words("The log is shorter than this browser has seen it.", "The relay was restored from an older copy, or hides rows. Ask whoever runs it.");
+        return words("The log is shorter than this browser has seen it.", "The relay was restored from an older copy, or hides rows. Ask whoever runs it; after a restore an owner ends this: stillvault org accept-restore.");
       case "log-fork":
-        return words("The log does not continue the one that this browser saw before.", "The relay shows different histories. Stop, and compare with another person.");
+        return words("The log does not continue the one that this browser saw before.", "The relay shows different histories, or was restored and went on. Stop, and ask whoever runs it; after a restore an owner ends this: stillvault org accept-restore.");
       case "log-root":
         return row === undefined
           ? words("The rows are not those of the signed checkpoint, and the relay does not say which one differs.", "A row was changed, moved, added or taken out. Ask whoever runs the relay; keep an export as evidence.")

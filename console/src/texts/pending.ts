@@ -157,7 +157,9 @@ export const pending = {
     clock: "It was made too far in the future: the clock of that host, or of this device, is off.",
   } as Record<string, string>,
   fork: "The relay shows different histories to different parties",
-  forkText: "Stop. Nothing can be approved while the log of this request does not fit the log shown here. Compare with another person.",
+  shorter: "The relay's log went back",
+  shorterText: "It has fewer rows than this browser, or whoever asks, has seen. Nothing can be approved until an owner has said that the relay was restored (stillvault org accept-restore), and the program has asked again.",
+  forkText: "Stop. Nothing can be approved while the log of this request does not fit the log shown here. Compare with another person. If the relay was restored, an owner ends this (stillvault org accept-restore), and the program asks again.",
 
   // Marks: look twice
   lookTwice: "Look twice",

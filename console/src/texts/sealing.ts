@@ -16,6 +16,9 @@ export const sealingText = {
   hidden: (path: string, version: number) =>
     words(`The relay knows no ${path}, but this browser has seen version ${version}. Nothing was sealed.`,
       "The relay went back or hides it: ask an administrator."),
+  older: (path: string, shown: number, version: number) =>
+    words(`The relay shows version ${shown} of ${path}, but this browser has seen version ${version}. Nothing was sealed.`,
+      "The relay went back or hides it: ask an administrator."),
   tooLarge: (bytes: number) =>
     words(`The value has ${bytes} bytes; at most 61440 (60 KiB) can be sealed.`, "Seal a key, and keep the rest elsewhere."),
   overtaken: (path: string) => words(`Somebody else sealed ${path} meanwhile. Yours was not stored.`, "Look at it, then seal again."),

@@ -124,6 +124,10 @@ export const sealText = {
   policyYours: "A policy names who may release what. Make one that matches this name, then come back.",
   policyTheirs: (admins: readonly string[]) =>
     `A policy names who may release what, and an administrator makes it: ask ${admins.length ? or.format([...admins]) : "whoever holds the root key"}.`,
+  restored: "An owner has accepted a restore of this relay. If that version was lost with it, the value can be sealed on from what is left.",
+  restoredDo: "It was lost: seal on",
+  times: (count: number, version: number) =>
+    `Your passkey is asked ${number(count)} times: the version passes ${number(version)}, the last one that this browser has seen.`,
   policyMake: "Make a policy",
   policyLook: "Look at the policies",
   done: (path: string, version: number) => `Sealed ${path} version ${number(version)}`,

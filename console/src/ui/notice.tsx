@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { signal } from "@preact/signals";
+import { refusals } from "../texts/refusals";
 import { ui } from "../texts/ui";
 
 export type NoticeKind = "info" | "good" | "warn" | "danger";
@@ -36,6 +37,7 @@ export function Notice({ kind = "info", title, text, code, children }: NoticePro
 }
 
 interface Described {
+  name?: string;
   code?: string;
   detail?: string;
   message?: string;
@@ -45,11 +47,13 @@ interface Described {
 /** An error as it was thrown: `Refused`, `ApiError`, or anything else. Nothing is drawn for undefined. */
 export function Problem({ error, title }: { error: unknown; title: string }) {
   if (error === undefined || error === null) return null;
-  const { code, detail, message, remedy } = error as Described;
+  const { name, code, detail, message, remedy } = error as Described;
+  const words = name === "Refused" && code ? refusals[code] : undefined;
+  const next = remedy || words?.remedy;
   return (
-    <Notice kind="danger" title={title} text={detail || message || String(error)}
+    <Notice kind="danger" title={title} text={words?.text || detail || message || String(error)}
       code={typeof code === "string" ? code : undefined}>
-      {remedy ? <p>{remedy}</p> : null}
+      {next ? <p>{next}</p> : null}
     </Notice>
   );
 }

@@ -132,6 +132,8 @@ export function openers(policy: Policy, recipients: readonly Recipient[]): Opene
 export interface Plan {
   path: string;
   version: Pair;
+  /** How often it is sealed, a version each: more than once where versions that this browser has seen were lost. */
+  times: number;
   previous: string | undefined;
   policy: Policy;
   openers: Openers;
@@ -142,13 +144,21 @@ export interface Plan {
   terms: string;
 }
 
-/** Looks at the newest seal and the policy. Raises what would stop a sealing. */
-export async function plan(account: Account, path: string, fresh = true): Promise<Plan> {
+/** Whether an owner has accepted a restore of the relay at some time: the root then names a further log (protocol 12). */
+export function wasRestored(trust: Trust): boolean {
+  return !trust.root.log.origin.endsWith("/log");
+}
+
+/** Looks at the newest seal and the policy. Raises what would stop a sealing. `lost`: a person says that what this browser saw
+ * went with a restore that an owner accepted; the value is then sealed until its version passes that. */
+export async function plan(account: Account, path: string, fresh = true, lost = false): Promise<Plan> {
   if (!isPath(path)) throw new Stopped("path", sealingText.badPath(path), "path");
   const trust = await account.trust(fresh);
   if (!trust.hasRole(account.person, "sealer")) throw new Stopped("not-sealer", sealingText.notSealer(account.person));
   const policy = policyOf(trust, path);
-  const before = await newest(account, trust, path);
+  const highest = await account.memory.highest(path);
+  const before = await newest(account, trust, path, lost && wasRestored(trust) ? undefined : highest);
+  const version = before ? before.core.version + 1 : 1;
   const recipients = trust.recipients(path, account.now());
   const missing = policy.people.filter((person) => !recipients.some(([, who]) => who === person));
   if (policy.people.length - missing.length < policy.threshold) {
@@ -157,7 +167,8 @@ export async function plan(account: Account, path: string, fresh = true): Promis
   const last = await account.memory.lastSeal();
   return {
     path, policy, missing,
-    version: [before ? before.core.version + 1 : 1, 0],
+    version: [version, 0],
+    times: Math.max(1, (highest?.[0] ?? 0) + 2 - version),
     previous: before?.oid,
     openers: openers(policy, recipients),
     changes: last ? changes(last, trust.roster) : [],
@@ -182,19 +193,23 @@ function policyOf(trust: Trust, path: string): Policy {
   }
 }
 
-/** The newest seal of a path, verified; undefined where there is none and this browser saw none. */
-async function newest(account: Account, trust: Trust, path: string): Promise<{ oid: string; core: Core } | undefined> {
-  const highest = await account.memory.highest(path);
+/** The newest seal of a path, verified and not below `highest`; undefined where there is none and none was seen. */
+async function newest(
+  account: Account, trust: Trust, path: string, highest: Pair | undefined,
+): Promise<{ oid: string; core: Core } | undefined> {
   const signed = await fetchLatest(account, path);
   if (signed === undefined) {
     if (highest) throw new Stopped("version", sealingText.hidden(path, highest[0]));
     return undefined;
   }
-  const { oid, payload } = await trustedSecret(trust, signed, path, highest ? [highest] : [], account.now(), { reseal: true });
+  const { oid, payload } = await trustedSecret(trust, signed, path, [], account.now(), { reseal: true });
+  const { version, revision } = payload.core;
+  if (highest && comparePairs([version, revision], highest) < 0)
+    throw new Stopped("version", sealingText.older(path, version, highest[0]));
   return { oid: b64(oid), core: payload.core };
 }
 
-/** Seals and uploads one version with one passkey ceremony. `value` is wiped, whatever happens. */
+/** Seals and uploads with one passkey ceremony for each version, mostly one; returns what was sealed last. `value` is wiped, whatever happens. */
 export async function sealValue(account: Account, planned: Plan, value: Bytes): Promise<Plan> {
   try {
     if (value.length > VALUE_LIMIT) throw new Stopped("size", sealingText.tooLarge(value.length), "value");
@@ -204,14 +219,19 @@ export async function sealValue(account: Account, planned: Plan, value: Bytes): 
       throw new Stopped("roster", sealingText.moved(planned.path, changes(planned.roster, trust.roster)));
     }
     const random = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
-    const { path, version, previous } = planned;
-    const made = await seal(trust, account.signer(), account.own, path, value, version, previous, account.now(), random);
-    value.fill(0);
-    const stored = await upload(account, made.secret, made.ciphertext, path);
-    await account.memory.sawHighest(path, version);
-    await account.memory.setLastSeal(planned.roster); // the one whose changes were shown
-    if (stored !== b64(made.oid)) throw new Stopped("bad-answer", sealingText.otherStored(path));
-    return planned;
+    const { path } = planned;
+    let { version, previous } = planned;
+    for (let left = planned.times; ; left -= 1) {
+      const made = await seal(trust, account.signer(), account.own, path, value, version, previous, account.now(), random);
+      if (left === 1) value.fill(0);
+      const stored = await upload(account, made.secret, made.ciphertext, path);
+      await account.memory.sawHighest(path, version);
+      await account.memory.setLastSeal(planned.roster); // the one whose changes were shown
+      previous = b64(made.oid);
+      if (stored !== previous) throw new Stopped("bad-answer", sealingText.otherStored(path));
+      if (left === 1) return { ...planned, version };
+      version = [version[0] + 1, 0];
+    }
   } finally {
     value.fill(0);
   }

@@ -34,6 +34,11 @@ export function Detail({ account, param }: { account: Account; param: string }) 
   return <Cards account={account} shown={shown} />;
 }
 
+function ForkNotice({ code }: { code: string | undefined }) {
+  const shorter = code === "log-rollback";
+  return <Notice kind="danger" title={shorter ? texts.shorter : texts.fork} text={shorter ? texts.shorterText : texts.forkText} code={code} />;
+}
+
 function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }) {
   const [problem, setProblem] = useState<{ error: unknown; title: string }>();
   const [parts, setParts] = useState<ReadonlySet<string>>(new Set());
@@ -55,7 +60,7 @@ function Cards({ account, shown }: { account: Account; shown: readonly Entry[] }
         <ButtonLink href="/" kind="quiet">{texts.back}</ButtonLink>
       </p>
       {over ? null : <Tired />}
-      {fork ? <Notice kind="danger" title={texts.fork} text={texts.forkText} code={fork.fork} /> : null}
+      {fork ? <ForkNotice code={fork.fork} /> : null}
       <div class="stack">
         {shown.map((entry) => (
           <Card key={entry.card.id}>

@@ -1,16 +1,43 @@
 import type { Account } from "../../device/account";
 import { sealText as texts } from "../../texts/secrets";
-import { ButtonLink, Notice, Problem } from "../../ui";
+import { Button, ButtonLink, Notice, Problem } from "../../ui";
 import { adminsOf } from "../../work/admins";
 import { isAdmin } from "../../work/publish";
+import { wasRestored } from "../../work/sealing";
 import { Stopped } from "../../work/stopped";
 import { useLoad } from "../loading";
 import type { Naming } from "./names";
 
-/** Why a name cannot be sealed; where a policy is missing, the way to one, or who can make it. */
-export function PlanProblem({ account, error, name }: { account: Account; error: unknown; name: Naming }) {
-  if (!(error instanceof Stopped) || error.code !== "no-policy") return <Problem title={texts.planFailed} error={error} />;
-  return <NoPolicy account={account} error={error} name={name} />;
+interface Props {
+  account: Account;
+  error: unknown;
+  name: Naming;
+  onLost?: () => void; // a person says that the version which this browser saw was lost in a restore
+}
+
+/** Why a name cannot be sealed; where a policy is missing, the way to one, or who can make it; after a restore, the way on. */
+export function PlanProblem({ account, error, name, onLost }: Props) {
+  const code = error instanceof Stopped ? error.code : "";
+  if (error instanceof Stopped && code === "no-policy") return <NoPolicy account={account} error={error} name={name} />;
+  return (
+    <>
+      <Problem title={texts.planFailed} error={error} />
+      {onLost && code === "version" ? <Lost account={account} onLost={onLost} /> : null}
+    </>
+  );
+}
+
+function Lost({ account, onLost }: { account: Account; onLost: () => void }) {
+  const { data: trust } = useLoad(() => account.trust(), [account]);
+  if (!trust || !wasRestored(trust)) return null;
+  return (
+    <>
+      <p>{texts.restored}</p>
+      <div class="actions">
+        <Button onClick={onLost}>{texts.restoredDo}</Button>
+      </div>
+    </>
+  );
 }
 
 function NoPolicy({ account, error, name }: { account: Account; error: Stopped; name: Naming }) {

@@ -17,6 +17,7 @@ export function Planned({ plan, name }: { plan: Plan; name: Naming }) {
           <Fact label={secretsText.facts.use}>{secretsText.terms(policy.window, policy.scope, policy.uses)}</Fact>
         </Facts>
       </Card>
+      {plan.times > 1 ? <p>{texts.times(plan.times, plan.version[0] + plan.times - 2)}</p> : null}
       <Warnings plans={[plan]} name={name} />
     </>
   );

@@ -33,11 +33,12 @@ function OneSecret({ account, fixed, another }: Props & { another: () => void })
   const [error, setError] = useState<unknown>();
   const [done, setDone] = useState<Plan>();
   const [shown, setShown] = useState<string>();
+  const [lost, setLost] = useState<string>(); // the path whose seen version went with a restore, as the person says
   const source = useRef<ValueSource>(null);
   const name = useNames(account);
   const wanted = path.trim().replace(/^sv:\/\//, "");
   const settled = useSettled(wanted);
-  const planned = useLoad(() => (isPath(settled) ? plan(account, settled) : undefined), [account, settled]);
+  const planned = useLoad(() => (isPath(settled) ? plan(account, settled, true, settled === lost) : undefined), [account, settled, lost]);
   const ready = !planned.busy && planned.data?.path === settled && !planned.error && settled === wanted;
 
   const go = async () => {
@@ -79,7 +80,7 @@ function OneSecret({ account, fixed, another }: Props & { another: () => void })
         )}
         <div role="status" class="secrets-plan">
           {planned.busy && isPath(settled) ? <p class="small">{texts.looking}</p> : null}
-          <PlanProblem account={account} error={planned.error} name={name} />
+          <PlanProblem account={account} error={planned.error} name={name} onLost={() => setLost(settled)} />
           {ready && planned.data ? <Planned plan={planned.data} name={name} /> : null}
         </div>
         <Choice legend={texts.kind} value={kind} options={texts.kinds} onInput={(value) => setKind(value as keyof typeof INPUTS)} />
