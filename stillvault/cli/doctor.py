@@ -79,7 +79,8 @@ def _trust(here: Home) -> Iterator[Finding]:
     trust = TrustStore(here).current(now())
     roster, root = roster_of(trust), root_of(trust)
     yield _life("roster", roster.issued, roster.expires, "an administrator runs `stillvault org renew`")
-    yield _life("root", root.issued, root.expires, "renew in the home that holds the root key, or with --root-key-file: `stillvault org renew`")
+    yield _life("root", root.issued, root.expires,
+                "in the home that holds the root key, or with --root-key-file: `stillvault org renew`")
     from stillvault.transport.home import Person
 
     own = here.read("person.json", Person)
