@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from stillvault.approver.recoverykeys import RecoveryKey
+from stillvault.approver.recoverykeys import RecoveryKey, why_unknown
 from stillvault.crypto.private import Value, open_recovered
 from stillvault.crypto.public import Trust, b64decode, b64encode, payload_of
 from stillvault.protocol.errors import Refused, Usage
@@ -45,6 +45,7 @@ class SealedFile:
             Refused: `pin` for another organisation; a code of root chain or roster; `expired`.
         """
         self.path = path
+        self.named: set[str] = set()  # public halves of the recovery keys of what was looked at
         self.count = self._look_through()
         head = self._head()
         self.created = head.created
@@ -65,9 +66,17 @@ class SealedFile:
         secret = bytes(sealed.secret)
         verified = self.trust.verify_secret(secret, sealed.path, [], self.now, reseal=True)
         core = msgspec.json.decode(verified.payload, type=Secret).core
-        named = named_by(core)
-        given = [one.key for one in keys if not own or b64encode(one.key.public) in named]
+        named = set() if core.policy.recovery is UNSET else {one.kem.public for one in core.policy.recovery.keys}
+        self.named |= named
+        strangers = [one for one in keys if b64encode(one.key.public) not in named]
+        if strangers and named and not own:
+            raise Refused("not-recipient", why_unknown(strangers[0], named))
+        given = [one.key for one in keys if one not in strangers]
         return Recovered(open_recovered(self.trust, sealed.path, secret, b64decode(sealed.ciphertext), given, self.now), core)
+
+    def unknown(self, keys: list[RecoveryKey]) -> list[str]:
+        """Why some of the keys are none of what was looked at."""
+        return [why_unknown(one, self.named) for one in keys if b64encode(one.key.public) not in self.named]
 
     def _head(self) -> Head:
         head = next(self._lines(), None)
@@ -109,11 +118,6 @@ class SealedFile:
     def _refused(self, why: str) -> Usage:
         return Usage("sealed-file", f"{self.path} is no file of sealed secrets: {why}",
                      "write it anew with: stillvault-relay sealed FILE --data DIR (or --backup BACKUP)", "--from")
-
-
-def named_by(core: Core) -> set[str]:
-    """The public halves of the recovery keys that a seal's policy names."""
-    return set() if core.policy.recovery is UNSET else {one.kem.public for one in core.policy.recovery.keys}
 
 
 def _last_second(roots: list[bytes], roster: bytes) -> int:

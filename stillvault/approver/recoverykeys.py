@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from stillvault.approver.sheet import ALPHABET, GROUP, LENGTH, Sheet
+from stillvault.approver.sheet import ALPHABET, GROUP, LENGTH, Sheet, wrong_group
 from stillvault.crypto.private import KemKey
-from stillvault.crypto.public import b64decode
+from stillvault.crypto.public import b64decode, b64encode
 from stillvault.protocol.errors import Refused, Usage
 
 PRINTED = re.compile(r"^(org id|recovery-[0-9]{1,3}|root key) +([A-Za-z0-9_-]+)\r?$", re.M)
@@ -39,6 +39,20 @@ def read(text: bytes, where: str) -> list[RecoveryKey]:
         raise Usage("recovery-sheet", f"{where} holds no recovery key; the root key opens no secret",
                     "take the sheets of the recovery keys", "--sheet")
     return found
+
+
+def why_unknown(one: RecoveryKey, named: set[str]) -> str:
+    """Why a key is not among those `named` by their public halves: a character that was mistyped is pointed at by its group."""
+    group = wrong_group(b64encode(one.key.secret_bytes()), lambda other: _public(other) in named)
+    return f"{one.where}: one character of group {group} is wrong" if group else f"{one.where} is no recovery key of this"
+
+
+def _public(typed: str) -> str:
+    """Empty where the characters make no key."""
+    try:
+        return b64encode(KemKey.from_bytes(b64decode(typed)).public)
+    except Refused:
+        return ""
 
 
 def _typed(words: str, where: str) -> Iterator[tuple[str, str]]:

@@ -53,7 +53,7 @@ def root_key(text: bytes, organisation: Organisation, root: Root) -> SigningKey:
     # 3. The newest root names it: this is the checksum that the paper needs no room for.
     named = {one.public for one in root.root.keys}
     if key is None or b64encode(key.public) not in named:
-        at = _wrong_group(typed, lambda other: b64encode(other.public) in named)
+        at = wrong_group(typed, lambda other: (one := _key(other)) is not None and b64encode(one.public) in named)
         if at or key is None:
             raise _mistyped(f"one character of group {at or -(-LENGTH // GROUP)} is wrong")
         raise Usage("root-key", f"the root of {plain(organisation.name)} does not name this key",
@@ -90,11 +90,10 @@ def _key(typed: str) -> SigningKey | None:
         return None
 
 
-def _wrong_group(typed: str, fits: Callable[[SigningKey], bool]) -> int:
-    """The group, from 1, in which another character would make the key; 0 where more than one differs. 2,709 are tried."""
+def wrong_group(typed: str, fits: Callable[[str], bool]) -> int:
+    """The group, from 1, in which another character would make a text that fits; 0 where more differ. 2,709 are tried."""
     for at, char in enumerate(typed):
         for other in ALPHABET:
-            key = _key(typed[:at] + other + typed[at + 1:]) if other != char else None
-            if key is not None and fits(key):
+            if other != char and fits(typed[:at] + other + typed[at + 1:]):
                 return at // GROUP + 1
     return 0

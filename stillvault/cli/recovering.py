@@ -157,8 +157,6 @@ def _open_one(file: SealedFile, keys: list[RecoveryKey], name: str, out_file: st
 
 def _open_all(file: SealedFile, keys: list[RecoveryKey], folder: Path) -> None:
     """What does not open is named and does not keep the rest closed."""
-    from stillvault.admin.recovering import named_by
-
     try:
         folder.mkdir(mode=0o700)
     except OSError as error:
@@ -166,7 +164,6 @@ def _open_all(file: SealedFile, keys: list[RecoveryKey], folder: Path) -> None:
                     "--to") from None
     done: list[dict[str, Any]] = []
     refused: list[tuple[str, Refused]] = []
-    named: set[str] = set()
     for sealed in file.secrets():
         try:
             opened = _opened(file, sealed, keys, own=True)
@@ -179,15 +176,12 @@ def _open_all(file: SealedFile, keys: list[RecoveryKey], folder: Path) -> None:
             _write_new(target, opened.value)
         finally:
             opened.value.wipe()
-        named |= named_by(opened.core)
         done.append(_facts(opened, str(target)))
-    if not done:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-        if refused:
-            raise refused[0][1]
-    else:
-        _say_strangers(keys, named)
+    for why in file.unknown(keys) if file.named else []:
+        say(f"warning: {why}")
+    if not done and refused:
+        folder.rmdir()
+        raise refused[0][1]
     emit({"opened": done, "refused": [{"path": name, "code": error.code} for name, error in refused]},
          "\n".join(map(_line, done)) or "the file holds no secrets")
     if refused:
@@ -200,20 +194,12 @@ def _opened(file: SealedFile, sealed: Any, keys: list[RecoveryKey], *, own: bool
         return file.open(sealed, keys, own=own)
     except Refused as error:
         remedies = {
-            "quorum": "bring further sheets; with --all, a mistyped key counts as one that no secret names",
+            "quorum": "bring further sheets",
             "index": "each sheet once",
             "not-recipient": "type it again, or take the sheets of this organisation; what was sealed without recovery keys "
                              "only its approvers open",
         }
         raise Refused(error.code, error.message, remedies.get(error.code, "the file was changed: take another backup")) from None
-
-
-def _say_strangers(keys: list[RecoveryKey], named: set[str]) -> None:
-    from stillvault.crypto.public import b64encode
-
-    for one in keys:
-        if b64encode(one.key.public) not in named:
-            say(f"warning: a key of {one.where} is named by nothing that was opened")
 
 
 def _write_new(target: Path, value: Value) -> None:

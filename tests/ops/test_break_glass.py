@@ -132,7 +132,8 @@ def test_keys_of_others_open_nothing(paper: Paper) -> None:
     typo = paper.secret(2)[:8] + ("A" if paper.secret(2)[8] != "A" else "B") + paper.secret(2)[9:]
     cases = {
         stranger: (15, "untrusted: not-recipient"), json.dumps(root): (2, "recovery-sheet"), json.dumps(other): (2, "org"),
-        typo: (15, "untrusted: not-recipient"), paper.secret(2)[:-1]: (2, "it has 42 characters"),
+        typo: (15, "one character of group 2 is wrong"), typo[:30] + "AB" + typo[32:]: (15, "not-recipient"),
+        paper.secret(2)[:-1]: (2, "it has 42 characters"),
         paper.secret(2)[:6] + "é" + paper.secret(2)[7:]: (2, "group 2"), "{": (2, "recovery-sheet"), " \n": (2, "recovery-sheet"),
     }
     for text, (code, says) in cases.items():
@@ -251,6 +252,11 @@ def test_a_changed_file_opens_nothing_of_what_was_changed(paper: Paper) -> None:
     done = paper.run("--all", "--to", str(paper.root / "none"), "--from", str(paper.file), *sheets[:2])
     assert "untrusted: quorum" in done.said
     assert not (paper.root / "none").exists()
+    typo = paper.secret(2)[:8] + ("A" if paper.secret(2)[8] != "A" else "B") + paper.secret(2)[9:]
+    done = paper.run("--all", "--to", str(paper.root / "none"), "--from", str(paper.file), *sheets[:2], "--sheet", "-",
+                     stdin=typo.encode())
+    assert "one character of group 2 is wrong" in done.said
+    assert done.code == 15
 
 
 def test_an_old_file_is_opened_only_when_somebody_says_so(paper: Paper) -> None:
