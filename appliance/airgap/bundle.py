@@ -154,8 +154,11 @@ def opened(path: Path, password_file: Path | None) -> minisign.SecretKey:
     """The signing key; asks for its password on the terminal where it has one and no file is named."""
     if not minisign.is_locked(path):
         return minisign.open_key(path, b"")
-    password = password_file.read_bytes().rstrip(b"\n") if password_file else getpass.getpass(f"password of {path}: ").encode()
-    return minisign.open_key(path, password)
+    if password_file:
+        return minisign.open_key(path, password_file.read_bytes().rstrip(b"\n"))
+    if not sys.stdin.isatty():
+        raise Unfit(f"{path} has a password, and there is no terminal to ask for it: give --password-file FILE.")
+    return minisign.open_key(path, getpass.getpass(f"password of {path}: ").encode())
 
 
 def main() -> int:

@@ -6,7 +6,8 @@
     python3 install.py BUNDLE.tar -P RWQ... files DIR                           everything else: docs, skill, units, SBOMs
 
 `host` makes PREFIX/VERSION, a virtual environment of the bundle's wheels by their hashes, and points the link PREFIX/current at
-it when it is whole. An older version stays where it is: point the link back, or remove it.
+it when it is whole; PREFIX/bin is current/bin, where the systemd units look. An older version stays where it is: point the link
+back, or remove it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def host(folder: Path, facts: dict[str, Any], prefix: Path) -> str:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(facts["version"])
     fresh.rename(prefix / "current")
+    if not os.path.lexists(prefix / "bin"):  # an environment that was made here by hand keeps its own
+        (prefix / "bin").symlink_to("current/bin")
     return f"{prefix / 'current' / 'bin'} has stillvault and stillvault-relay {facts['version']}; put it on PATH"
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,8 @@ def test_a_key_behind_a_password(tmp_path: Path) -> None:
     assert opened.public in (tmp_path / "public").read_text()
     with pytest.raises(minisign.BadKey, match="password is wrong"):
         minisign.open_key(tmp_path / "secret", b"pass  word")
+    said = made(tmp_path, tmp_path / "secret", tmp_path, code=2)
+    assert "there is no terminal to ask for it: give --password-file FILE" in said and "Traceback" not in said
 
 
 @settings(max_examples=25, deadline=None)
@@ -287,6 +290,10 @@ def test_a_host_is_installed_without_a_network(whole: Path, keys: tuple[Path, Pa
     run(*ALONE, prefix / "current" / "bin" / "stillvault-relay", "--version")
     run(*ALONE, prefix / "current" / "bin" / "stillvault", "org", "create", "--help")
     assert os.readlink(prefix / "current") == "0.1.0"
+    for unit in ("stillvault.service", "stillvault-relay.service"):  # they begin what was installed
+        text = (ROOT / "appliance" / "systemd" / unit).read_text()
+        (begun,) = re.findall(r"^ExecStart=/opt/stillvault/(\S+)", text, re.MULTILINE)
+        run(*ALONE, prefix / begun, "--version")
     assert "is there already" in run(*command, code=1)
     run(*ALONE, prefix / "current" / "bin" / "stillvault", "--version")  # and was left as it is
 
