@@ -24,7 +24,7 @@ from typing import ParamSpec
 
 import msgspec
 
-from stillvault.client import listener
+from stillvault.client import listener, socketfile
 from stillvault.client.agentfile import FILE
 from stillvault.client.agents import Agents
 from stillvault.client.broker import Broker
@@ -110,8 +110,8 @@ async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: 
     standing = Standing(identities)
     with suppress(StillvaultError):
         standing.take(store.current(int(time.time())))
-    path = listener.socket_path(system, socket)
-    sock, lock = listener.open_socket(path, system=system)
+    path = socketfile.socket_path(system, socket)
+    sock, lock = socketfile.open_socket(path, system=system)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     book = LeaseBook()

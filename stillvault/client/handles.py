@@ -19,20 +19,21 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import UNSET
 
 from stillvault.client import flow, frames
-from stillvault.client.listener import Connection
+from stillvault.client.connection import Connection
+from stillvault.client.delivery import Delivery
+from stillvault.client.hits import Found, Hits
 from stillvault.client.peer import Identity
-from stillvault.client.pending import Visit
+from stillvault.client.pending import Pending, Visit
+from stillvault.client.pipes import check_pipe
 from stillvault.client.process import Process
+from stillvault.client.visits import Visits
 from stillvault.crypto.public import b64encode
 from stillvault.protocol.errors import Expired, Failed, Forbidden, RateLimited, StillvaultError, Usage
-
-if TYPE_CHECKING:
-    from stillvault.client.broker import Broker
 
 MAX_OPEN = 64  # handles of one account that wait or are ready
 MAX_ENDED = 256  # handles whose end is remembered, of all accounts
@@ -98,8 +99,10 @@ class Handle:
 class Handles:
     """All of them. Belongs to the event loop."""
 
-    def __init__(self, broker: Broker, clock: Callable[[], float]) -> None:
-        self._broker = broker
+    def __init__(self, hits: Hits, visits: Visits, delivery: Delivery, clock: Callable[[], float]) -> None:
+        self._hits = hits
+        self._visits = visits
+        self._delivery = delivery
         self._clock = clock
         self._all: dict[str, Handle] = {}
 
@@ -136,7 +139,8 @@ class Handles:
         identity = await connection.identity()
         handle = self._find(call.handle, identity)
         flow.check_pipes(handle.refs, len(fds))
-        self._broker.check_pipes(fds)
+        for fd in fds:
+            check_pipe(fd)
         await self._wait(handle, connection, call.wait)
         # Meanwhile identities.toml may say otherwise who is calling.
         identity = await connection.identity()
@@ -148,8 +152,32 @@ class Handles:
         if handle.error is not None:
             raise handle.error
         # Nothing from here on waits: two that take at once cannot both have it.
-        self._broker.hand_over(connection, handle.visit, identity, fds)
+        self._hand_over(connection, handle.visit, identity, fds)
         self._end(handle, None)
+
+    def _hand_over(self, connection: Connection, visit: Visit, identity: Identity, fds: list[int]) -> None:
+        """Delivers what a handle stands for to a caller of its task, or raises. Nothing in here waits."""
+        found: list[Found] = []
+        for path in visit.call.refs:
+            pending = visit.waits.get(path)
+            if pending is not None and visit.taken(path) is not None:
+                self._check_taker(pending, identity)
+                found.append(pending)
+            elif (hit := self._hits.find(path, visit.call, identity)) is not None:
+                found.append(hit)
+            else:
+                raise Expired("lease-ended", f"no lease of {path} serves this caller any more", "ask again")
+        self._delivery.deliver(connection, visit.call.refs, identity, fds, found)
+
+    def _check_taker(self, pending: Pending, identity: Identity) -> None:
+        """A person decided about one program: the lease to come covers the taker, or a card would show the same of it."""
+        agent = identity.agent.client if identity.agent is not None else ""
+        seen = self._visits.observed(identity, pending.client)
+        same = pending.scope == self._hits.scope(identity, pending.policy.scope) or pending.key == flow.pending_key(
+            pending.client, pending.path, seen)
+        if not same or not flow.may_use(pending.client.subject, agent):
+            raise Forbidden("handle-other", f"{pending.path} was asked for by another program than the one that takes it",
+                            "take it the way it was asked for, or ask anew")
 
     def cancel(self, uid: int | None, name: str) -> int:
         """Withdraws a handle of an account. Returns how many there were."""
@@ -209,7 +237,7 @@ class Handles:
         gone = Failed("task-gone", "the task that asked has ended", "ask again")
         loop.add_reader(pidfd, lambda: self._end(handle, gone))
         try:
-            await self._broker.follow(handle.visit, lambda: self._ready(handle))
+            await self._follow(handle)
         except StillvaultError as error:
             self._finish(handle, error)
         except TimeoutError:
@@ -219,7 +247,26 @@ class Handles:
         finally:
             loop.remove_reader(pidfd)
             os.close(pidfd)
-            self._broker.leave(handle.visit)
+            self._visits.leave(handle.visit)
+
+    async def _follow(self, handle: Handle) -> None:
+        """Asks for a handle, says when all is there, and goes on until one of its requests ends with an error. Never returns.
+
+        What was there and is gone (a lease that ended) is not asked for again: nobody may be there to know of it.
+        """
+        visit = handle.visit
+        while self._visits.gather(visit) is None:
+            await self._visits.wait(visit)
+        while True:
+            self._ready(handle)
+            async with asyncio.timeout(None if visit.waits else LIFE):
+                await visit.bell.wait()
+            visit.bell.clear()
+            for path, pending in list(visit.waits.items()):
+                if pending.finished and pending.error is not None:
+                    raise pending.error
+                if pending.finished:
+                    del visit.waits[path]
 
     def _ready(self, handle: Handle) -> None:
         if not handle.visit.waits:

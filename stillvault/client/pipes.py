@@ -13,6 +13,7 @@ import os
 import select
 import stat
 import termios
+from contextlib import suppress
 
 from stillvault.protocol.errors import Usage
 
@@ -62,3 +63,10 @@ def check_pipe(fd: int, *, early: bool = True) -> None:
     reader.register(fd, 0)
     if reader.poll(0):
         raise _refused("is a pipe that nobody reads")
+
+
+def close_all(fds: list[int]) -> None:
+    """Closes and forgets descriptors."""
+    while fds:
+        with suppress(OSError):
+            os.close(fds.pop())

@@ -15,9 +15,11 @@ import threading
 from pathlib import Path
 
 from stillvault.client import frames, peer
+from stillvault.client.connection import Connection
 from stillvault.client.executable import Hasher
-from stillvault.client.listener import Connection, Listener, open_socket
+from stillvault.client.listener import Listener
 from stillvault.client.pipes import check_pipe
+from stillvault.client.socketfile import open_socket
 from stillvault.client.workers import Workers
 
 VALUE = b"a value that nobody else may get"

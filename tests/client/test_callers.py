@@ -443,7 +443,7 @@ def test_one_account_cannot_take_every_descriptor(door, whole):  # L16
 
 
 def test_a_second_daemon_refuses_and_a_stale_socket_is_replaced(door):
-    from stillvault.client.listener import open_socket
+    from stillvault.client.socketfile import open_socket
     from stillvault.protocol.errors import Failed, Usage
 
     with pytest.raises(Failed, match="running"):
@@ -535,7 +535,8 @@ import asyncio, sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from stillvault.client.executable import Hasher
-from stillvault.client.listener import Listener, open_socket
+from stillvault.client.listener import Listener
+from stillvault.client.socketfile import open_socket
 from stillvault.client.workers import Workers
 async def main():
     sock, _ = open_socket(Path(sys.argv[1]), system=True)

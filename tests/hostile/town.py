@@ -26,7 +26,7 @@ from stillvault.approver import decide, prompts
 from stillvault.approver.account import Account
 from stillvault.approver.budget import Limits, Settings
 from stillvault.approver.device import Card
-from stillvault.client import listener
+from stillvault.client import listener, socketfile
 from stillvault.client.agentfile import FILE
 from stillvault.client.agents import Agents
 from stillvault.client.broker import Broker
@@ -129,7 +129,7 @@ class InProcess:
         standing = Standing(identities)
         with contextlib.suppress(StillvaultError):
             standing.take(store.current(clock()))
-        sock, lock = listener.open_socket(self._socket, system=False)
+        sock, lock = socketfile.open_socket(self._socket, system=False)
         book = LeaseBook()
         requester = Requester(standing, store, VersionMemory(self.home), self._workers)
         book.on_end = partial(requester.report_uses, book)
