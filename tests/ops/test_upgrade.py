@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -14,6 +16,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+import stillvault
 from stillvault.relay import backup, doctor, rowcheck
 from stillvault.relay.settings import Settings
 from stillvault.relay.store import copying, schema
@@ -193,3 +196,47 @@ def test_a_newer_database_is_left_byte_for_byte_also_its_log(directory: Path, ve
     assert done.returncode == 78
     assert f"version {NEWEST + 1} is newer than {NEWEST}".encode() in done.stderr
     assert files(relay.data) == before
+
+
+class OlderRelay(RelayProcess):
+    """The program as it is, but for the newest migration: to it, a database that this one upgraded is a newer one."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data, public_url=ORIGIN)
+        self.place = data.parent / "older"
+        here, package = Path(stillvault.__file__).parent, self.place / "stillvault"
+        shutil.copytree(here, package, ignore=shutil.ignore_patterns("*.so", "console", "__pycache__"))
+        for library in here.glob("*.so"):
+            (package / library.name).symlink_to(library)
+        (package / "relay" / "store" / "migrations" / f"{NEWEST:04}.sql").unlink()
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "PYTHONPATH": str(self.place), "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def test_the_way_back_is_the_backup_from_before_with_the_older_program(directory: Path) -> None:
+    """As docs/operations/upgrade.md has it. The newer directory is set aside and not touched."""
+    newer = relay_on(directory, NEWEST - 1)
+    older = OlderRelay(newer.data)
+    before = dump(newer.data / "stillvault.db")
+    file = Path(str(upgraded(newer)["backup"]))
+    refused = older.command("serve", "--data", str(older.data), "--listen", "127.0.0.1:0")
+    assert refused.returncode == 78
+    assert f"version {NEWEST} is newer than {NEWEST - 1}".encode() in refused.stderr
+    aside = directory / "data.newer"
+    os.rename(newer.data, aside)
+    kept = files(aside)
+    done = older.command("restore", "--data", str(older.data), str(aside / "backups" / file.name))
+    assert done.returncode == 0, done.stderr
+    assert files(aside) == kept
+    # What it was, but for bearers; with one row of the log, which says so.
+    after = dump(older.data / "stillvault.db")
+    gone = [key for key, rows in before.items() if not set(rows) <= set(after[key])]
+    assert {key.partition(" ")[0] for key in gone} == {"sessions", "setup_tokens"}
+    assert {len(after[key]) - len(rows) for key, rows in before.items() if key.startswith("leaves ")} == {1}
+    told = json.loads(older.command("--format", "json", "doctor", "--data", str(older.data)).stdout)
+    found = {one["check"]: one["found"] for one in told["checks"] if one["ok"]}
+    assert found["database"] == f"schema {NEWEST - 1}, pages intact"
+    assert "every hash recomputed" in found["log"]
+    # And forward again, whenever somebody wants to.
+    assert upgraded(newer)["changed"] is True
