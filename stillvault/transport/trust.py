@@ -27,6 +27,7 @@ from stillvault.transport.http import Relay
 
 ED25519_NOTE = b"\x01"  # the algorithm byte of a C2SP signed note
 MAX_SIZE = 2**53 - 1
+RESTORED = "ask whoever runs the relay: after a restore an owner ends this (stillvault org accept-restore); else do not go on"
 
 
 class Seen(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -66,7 +67,12 @@ class TrustStore:
         with self._home.lock():
             known = self._home.read("trust.json", Known)
             seen = None if known is None else (known.seen.pair, b64decode(known.seen.oid))
-            trust = Trust.verify(self.pin, [bytes(one) for one in given.roots], bytes(given.roster), now, seen)
+            try:
+                trust = Trust.verify(self.pin, [bytes(one) for one in given.roots], bytes(given.roster), now, seen)
+            except Refused as error:
+                if error.code in ("rollback", "fork"):
+                    error.remedy = RESTORED
+                raise
             if known is None or known.seen.pair != trust.pair:
                 # A root that names another log begins it anew: heads of two logs are not compared (section 12).
                 same = known is not None and _log_of(known.roots[-1]) == _log_of(given.roots[-1])
@@ -203,9 +209,9 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
     """RFC 9162 section 2.1.4.2: the tree of `new` leaves begins with the tree of `old`. Raises `Refused`."""
     if new < old:
         raise Refused("log-rollback", f"the log went back from {old} to {new} rows",
-                      "the relay was restored from an older copy or hides rows: ask an administrator")
+                      RESTORED)
     fork = Refused("log-fork", "the log that the relay shows does not continue the log seen before",
-                   "the relay shows different histories: stop, and compare with another person")
+                   f"stop, and compare with another person; {RESTORED}")
     if old == new or old == 0:
         if (old == new and old_root != new_root) or proof:
             raise fork

@@ -61,7 +61,8 @@ def test_a_restore_on_another_machine(small: World, roster_changed: bool) -> Non
         lost(small)
         # Whoever saw more says so, each by itself.
         named = "rollback" if roster_changed else "log-"
-        assert named in alice.fails(15, "audit", "verify")
+        assert named in (said := alice.fails(15, "audit", "verify"))
+        assert "stillvault org accept-restore" in said
         assert "rollback" in bob.run("approve", "--next", "--wait", "1", "--yes").said or not roster_changed
         assert named in bob.fails(15, "audit", "verify")
         assert db.run("read", "sv://prod/other", "-n", "--wait", "2s").code != 0
