@@ -1,6 +1,6 @@
-"""The root key from the recovery kit's sheet, for the verbs that may need it: from a file, from stdin, or typed unseen.
+"""Sheets of the recovery kit from a file or stdin; and the root key, for the verbs that may need it, also typed unseen.
 
-It never comes as an argument or a variable, which others on the machine may read, and nothing here writes it anywhere. The text
+A key never comes as an argument or a variable, which others on the machine may read, and nothing here writes it anywhere. The text
 is in this process's memory, of which there is no core dump, until the command ends; what signs is a key in wiped memory.
 """
 
@@ -43,13 +43,16 @@ def _read_root_key() -> bytes:
             raise Usage("root-key-file", "the root key would have to be asked for", "pipe it in, name a file, or leave out "
                         "--no-input", "--root-key-file")
         return getpass.getpass("Root key, from its sheet (not shown): ", stream=sys.stderr).encode()
+    return read_sheet(name, "root-key-file", "--root-key-file")
+
+
+def read_sheet(name: str, code: str, option: str) -> bytes:
+    """What the file `name` holds, or stdin where it is `-`. Raises `Usage` with the code: unreadable, empty, too long."""
     try:
         with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
             raw = file.read(SHEET_LIMIT + 1)
     except OSError as error:
-        raise Usage("root-key-file", f"{name} cannot be read: {error.strerror}", "name a readable file, or - for stdin",
-                    "--root-key-file") from None
+        raise Usage(code, f"{name} cannot be read: {error.strerror}", "name a readable file, or - for stdin", option) from None
     if not raw.strip() or len(raw) > SHEET_LIMIT:
-        raise Usage("root-key-file", f"{name} is empty or no sheet of a recovery kit", "give the key of one sheet, or its file",
-                    "--root-key-file")
+        raise Usage(code, f"{name} is empty or no sheet of a recovery kit", "give the key of one sheet, or its file", option)
     return raw

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stillvault.cli.base import PATH, STATE, Verb, emit, now, path_of, say
+from stillvault.cli.paper import read_sheet
 from stillvault.protocol.errors import Failed, Refused, Usage
 from stillvault.protocol.text import plain
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from stillvault.approver.recoverykeys import RecoveryKey
     from stillvault.crypto.private import Value
 
-SHEET_LIMIT = 64 * 1024  # bytes: a whole kit fits
 MOST_KEYS = 127
 SLASH = "="  # stands for / in the names of files: no path holds it, so no two paths meet
 
@@ -104,16 +104,7 @@ def _sheet(name: str) -> bytes:
     if name == "-" and os.isatty(0):
         raise Usage("recovery-sheet", "stdin is a terminal, which would show the key", "leave --sheet out, and type it unseen",
                     "--sheet")
-    try:
-        with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
-            raw = file.read(SHEET_LIMIT + 1)
-    except OSError as error:
-        raise Usage("recovery-sheet", f"{name} cannot be read: {error.strerror}", "name a readable file, or - for stdin",
-                    "--sheet") from None
-    if not raw.strip() or len(raw) > SHEET_LIMIT:
-        raise Usage("recovery-sheet", f"{name} is empty or no sheet of a recovery kit", "give the file or the key of one sheet",
-                    "--sheet")
-    return raw
+    return read_sheet(name, "recovery-sheet", "--sheet")
 
 
 def _pin(org: str, keys: list[RecoveryKey]) -> bytes:
