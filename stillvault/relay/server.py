@@ -5,7 +5,7 @@
 * TLS within `HANDSHAKE_SECONDS`, headers whole within `header_seconds`, a body within `body_seconds`, a kept connection silent
   for at most `idle_seconds`, an answer taken within that time too: a partial header holds a seat no longer than that (R10).
 * What cannot be parsed gets one plain answer when it is the first on its connection, else the connection ends. So does who
-  sends many requests ahead without waiting for answers.
+  sends many requests ahead without waiting for answers, and who sends headers behind a body.
 * The certificate may change while the relay serves: `renew` counts for new connections.
 * SIGTERM or SIGINT: no new connections, `on_stop` (which ends streams and long polls), at most 4 seconds for what is under
   way.
@@ -110,6 +110,18 @@ class Connection(HttpToolsProtocol):
         if self._in_headers and self._header_bytes > self.limits.header_bytes:
             self._refuse("headers")
 
+    def on_message_begin(self) -> None:
+        # A request that is sent ahead has no deadline of its own yet, but no more room for its headers than any other.
+        if not self._in_headers:
+            self._in_headers, self._header_bytes = True, 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_headers:
+            # Trailers: they would stand among the headers, behind those that a proxy set, as many as somebody likes.
+            raise ValueError("headers behind the body")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._await(self.limits.body_seconds)
@@ -123,9 +135,12 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._await(None)
-        self.seats.busy(self._seat)
         super().on_message_complete()
+        if self.silent:  # refused before its body was whole: nothing of it is worked on
+            self._await(self.limits.idle_seconds)
+        else:
+            self._await(None)
+            self.seats.busy(self._seat)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.relay.parties import Organisation
 from tests.relay.process import PATIENCE, RelayProcess
 
 
@@ -49,8 +50,18 @@ POST = b"POST /v1/login/nonce HTTP/1.1\r\nHost: localhost\r\nContent-Type: appli
         POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
         b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET /li",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-A: b\r\n",
     ],
-    ids=["nothing", "half a line", "half a header", "half a body", "half a chunk", "then silence", "then half a line"],
+    ids=[
+        "nothing",
+        "half a line",
+        "half a header",
+        "half a body",
+        "half a chunk",
+        "then silence",
+        "then half a line",
+        "trailers",
+    ],
 )
 def test_who_says_half_is_dropped(strict: RelayProcess, sent: bytes) -> None:  # R10
     connection = opened(strict)
@@ -81,3 +92,50 @@ def test_a_flood_of_silent_connections_leaves_room(strict: RelayProcess) -> None
     for one in crowd:
         one.close()
     assert strict.call("GET", "/livez").status == 200
+
+
+def test_who_is_refused_before_the_end_of_the_body_gives_way(strict: RelayProcess) -> None:  # R11
+    """The rest of a body that nobody wants makes no work: such connections shut nobody out, and do not stay."""
+    crowd = [opened(strict) for _ in range(20)]
+    for one in crowd:
+        one.sendall(POST.replace(b"Host: localhost", b"Host: localhost:%d" % strict.port) + b"Origin: https://evil.example\r\n"
+                    b"Content-Length: 2\r\n\r\n{")  # fmt: skip
+        assert b" 403 " in one.recv(4096)
+        one.sendall(b"}")
+    assert strict.call("GET", "/livez").status == 200
+    assert all(ended(one) for one in crowd)
+
+
+def test_headers_ahead_of_an_answer_have_no_more_room_than_others(org: Organisation) -> None:  # R12
+    connection = opened(org.relay)
+    head = f"Host: localhost:{org.relay.port}\r\nAuthorization: Bearer {org.admin.session}\r\n"
+    connection.sendall(f"GET /v1/stream HTTP/1.1\r\n{head}\r\n".encode())
+    assert b" 200 " in connection.recv(4096)
+    try:
+        connection.sendall(b"GET /livez HTTP/1.1\r\n")
+        for _ in range(64):
+            connection.sendall(b"X-A: " + b"a" * 4096 + b"\r\n")
+    except (ConnectionError, ssl.SSLError):
+        pass
+    assert ended(connection)
+
+
+def test_headers_behind_a_body_are_no_headers(relay: RelayProcess) -> None:  # N4, N6
+    """A trailer would stand behind what a proxy said of the caller, and there is no end to how many come."""
+    connection = opened(relay)
+    host = b"Host: localhost:%d" % relay.port
+    connection.sendall(
+        POST.replace(b"Host: localhost", host) + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-A: b\r\n\r\n"
+    )
+    assert b"nonce" not in taken(connection)
+
+
+def taken(connection: ssl.SSLSocket) -> bytes:
+    got = b""
+    try:
+        while block := connection.recv(4096):
+            got += block
+    except (ConnectionError, ssl.SSLError):
+        pass
+    connection.close()
+    return got
