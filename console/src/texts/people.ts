@@ -43,7 +43,7 @@ export const peopleText = {
   renew: "Renew",
   renewSigns: (devices: number, certs: number) =>
     `Your passkey signs a roster for 90 days${devices ? `, with another year for ${plural(devices, "device", "devices")}` : ""}${certs ? `, and ${plural(certs, "certificate", "certificates")} for a year, one confirmation each` : ""}.`,
-  renewRoot: "The root is renewed with the root key, which no browser holds. In the home that holds it: stillvault org renew",
+  renewRoot: "The root is renewed with the root key, which no browser holds. In a terminal, in its home, or with its sheet (--root-key-file -): stillvault org renew",
   renewing: (done: number, total: number) => `Signing ${number(done + 1)} of ${number(total)}`,
   renewFailed: "Not renewed. What stood before still stands.",
   renewed: (until: string) => `Renewed: the roster holds until ${until}`,
@@ -72,7 +72,7 @@ export const personText = {
   signs: "Signs for the organisation",
   yes: "yes: the root names a passkey of theirs",
   no: "no: the root names no key of theirs",
-  noAdmin: (id: string) => `The role alone signs nothing. In the home that holds the root key: stillvault org admin add ${id}`,
+  noAdmin: (id: string) => `The role alone signs nothing. In a terminal, in the home of the root key, or with its sheet (--root-key-file -): stillvault org admin add ${id}`,
   policies: "Named in policies",
   noPolicies: "none: nothing can be released by them",
   changeRoles: "Change roles",

@@ -16,7 +16,7 @@ export const removalText = {
   secretTight: (path: string) => `${path} can then be opened by exactly the people that it needs.`,
   rootKey: (person: string) =>
     words(`The root names a passkey of ${person} as an administrator's, and only the root key can take it out.`,
-      `In the home that holds the root key: stillvault person remove ${person}`),
+      `In a terminal, in the home of the root key, or with its sheet (--root-key-file -): stillvault person remove ${person}`),
   rootPasskey: () =>
     words("The root names this passkey as an administrator's, and only the root key can take it out.",
       "In the home that holds the root key, a new root is made without it; then revoke it here."),

@@ -55,7 +55,7 @@ export const rules = {
   noScope: () => words("A client without a scope may ask for nothing.", "Name at least one path or pattern."),
   notAdmin: (person: string) =>
     words(`The root does not name this passkey of ${person} as an administrator's, so it cannot sign for the organisation.`,
-      `In the home that holds the root key: stillvault org admin add ${person}`),
+      `In a terminal, in the home of the root key, or with its sheet (--root-key-file -): stillvault org admin add ${person}`),
   adminThreshold: (count: number) =>
     words(`The root wants ${count} administrators' signatures.`, "This console signs alone: it serves organisations whose root asks for one."),
 } as const;
