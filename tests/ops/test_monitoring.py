@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,13 @@ def asked(port: int, query: str) -> Any:
     return said["data"]["result"]
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+def ready(port: int) -> bool:
+    """It listens, and has read what it has to read."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=PATIENCE) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except urllib.error.URLError:
+        return False
 
 
 def test_a_real_prometheus_reads_a_relay_and_understands_the_dashboard(directory: Path) -> None:
@@ -103,7 +108,7 @@ def test_a_real_prometheus_reads_a_relay_and_understands_the_dashboard(directory
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as prometheus:
         try:
             Organisation(relay).create()
-            until(lambda: listens(own))
+            until(lambda: ready(own))
             until(lambda: asked(own, 'up{job="stillvault"} == 1'))
             until(lambda: asked(own, "stillvault_roster_expiry_timestamp_seconds"))
             board = json.loads((FOLDER / "dashboard.json").read_text())
