@@ -18,9 +18,11 @@ from pathlib import Path
 import msgspec
 
 from loadtests.histogram import Histogram
-from loadtests.running import Result
+from loadtests.running import Loop, Result
 
 CALLS, COMMITS = 6, 4  # request, poll, prompts, decision, outcome, receipt; request, prompted, decision, receipt
+GROWTH_SECONDS = 600  # memory's growth is told for so long
+SEEN_BY_PID = ("processor", "growth")  # figures that a run has only where the relay is a process of this machine
 LATE_MS = 10.0  # a start this late is the load's own doing: the times of its loop are doubtful
 
 
@@ -52,6 +54,19 @@ def least_ms(result: Result) -> float:
     return CALLS * post + COMMITS * sync
 
 
+def growth_mib(loop: Loop) -> float | None:
+    """MiB by which the relay's memory grew in ten minutes, late in a loop: by the medians of its third and its last quarter. None
+    where nobody looked."""
+    late = loop.samples[len(loop.samples) // 2 :]
+    if len(late) < 4:
+        return None
+    parts = late[: len(late) // 2], late[len(late) // 2 :]
+    (began, before), (ended, after) = (
+        (statistics.median(one.at for one in part), statistics.median(one.memory for one in part)) for part in parts
+    )
+    return (after - before) / 2**20 / (ended - began) * GROWTH_SECONDS
+
+
 def figures(result: Result) -> dict[str, float]:
     """Every figure that a budget may name."""
     post = statistics.mean(one.post_processor_ms for one in result.floors)
@@ -63,6 +78,8 @@ def figures(result: Result) -> dict[str, float]:
     }
     if closed.processor is not None and closed.releases:
         found["processor"] = closed.processor * 1000 / closed.releases / post  # POSTs that one release costs
+    if opened and (growth := growth_mib(opened[-1])) is not None:
+        found["growth"] = growth
     for loop in opened:
         times = Histogram(loop.times)
         for percent in (50, 95, 99):
@@ -77,8 +94,8 @@ def verdicts(result: Result, budgets: dict[str, dict[str, dict[str, float]]]) ->
     """Those of every scenario, then those of this one. Raises ValueError for a budget whose figure this run does not have."""
     found, made = figures(result), []
     for name, bound in {**budgets["all"], **budgets.get(result.scenario, {})}.items():
-        if name not in found and name == "processor":
-            continue  # the relay ran elsewhere: its processor cannot be seen
+        if name not in found and name in SEEN_BY_PID:
+            continue  # the relay ran elsewhere
         if name not in found:
             raise ValueError(f"budgets.toml: {name}: this run has no such figure; it has {', '.join(found)}")
         sign, limit = ("<=", bound["at_most"]) if "at_most" in bound else (">=", bound["at_least"])

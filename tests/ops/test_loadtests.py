@@ -20,7 +20,7 @@ from loadtests.floors import Floors
 from loadtests.histogram import Histogram
 from loadtests.hits import Hits
 from loadtests.report import page
-from loadtests.running import Loop, Result, scenarios
+from loadtests.running import Loop, Result, Sample, scenarios
 from tests.relay.process import RelayProcess
 from tests.world import PATIENCE
 
@@ -111,10 +111,23 @@ def test_figures_are_ratios_over_the_floors_of_the_run() -> None:
     assert found["hits"] == 0.5
 
 
+def test_memory_that_grows_late_in_a_run_is_found() -> None:
+    """What it takes in the first half, as connections open and pages are cached, is no growth."""
+    bound, mib = {"all": {"growth": {"at_most": 1}}}, 2**20
+    for late, met in ((lambda _: 40 * mib, True), (lambda at: 40 * mib + at * mib // 100, False)):
+        grown = result()
+        grown.loops[-1].samples = [Sample(float(at), 0, at * mib if at < 40 else late(at)) for at in range(1000)]
+        (verdict,) = check.verdicts(grown, bound)
+        assert verdict.met == met
+        assert verdict.found == pytest.approx(0 if met else 6, abs=0.1)
+    assert check.verdicts(result(), bound) == [], "a relay elsewhere has no memory that can be seen"
+
+
 def test_every_budget_names_a_figure_that_its_scenario_has() -> None:
     budgets = tomllib.loads((ROOT / "loadtests" / "budgets.toml").read_text())
     assert set(budgets) <= {"all", *scenarios()}
-    check.verdicts(result(), budgets)
+    for scenario in scenarios():
+        check.verdicts(result(scenario=scenario), budgets)
     with pytest.raises(ValueError, match="speed: this run has no such figure"):
         check.verdicts(result(), {"all": {"speed": {"at_most": 1}}})
 
