@@ -40,6 +40,8 @@ def hold(target: str, length: int | None, lift: bool) -> None:
     if not lift or not thawed or any(target in (one.subject, one.match) for one in roster_of(trust).holds):
         trust = publish(account, rosters.without_holds(holds) if lift else rosters.with_holds(holds))
     what = "client" if target in subjects(account) else "pattern"
+    if what == "pattern" and not lift and not target.endswith("**"):
+        say(f"no client is called {target}: it is held as a path. If you meant a client, see `stillvault client list`")
     emit({"target": target, "kind": what, "roster_version": trust.pair[1], **({} if lift else {"until": until})},
          f"{what} {target} is free again" if lift else f"{what} {target} is held until {moment(until)}")
 

@@ -85,6 +85,9 @@ def test_a_hold_stops_releases_until_it_is_lifted(small: World) -> None:
     alice.fails(2, "hold", "prod/**", "--for", "1h", "--lift")
     alice.fails(2, "hold", "prod/**", "--for", "0")
     alice.fails(2, "hold", "prod/**", "--lift")
+    mistyped = alice.ok("hold", "host/db-l", "--for", "1h")
+    assert "no client is called host/db-l: it is held as a path" in mistyped.said
+    alice.ok("hold", "host/db-l", "--lift")
     with db.daemon():
         for target, kind in (("prod/**", "pattern"), ("host/db-1", "client")):
             assert alice.json("hold", target, "--for", "1h")["kind"] == kind
