@@ -32,12 +32,15 @@ class _Backup(click.Group):
         return super().resolve_command(context, args)
 
 
-@click.group(cls=_Backup, subcommand_metavar="FILE | verify FILE")
+@click.group(cls=_Backup, subcommand_metavar="FILE | verify FILE", invoke_without_command=True)
 @data_option
 @recipient_option
 @format_option
-def backup(data: str | None, recipients: tuple[str, ...]) -> None:
+@click.pass_context
+def backup(context: click.Context, data: str | None, recipients: tuple[str, ...]) -> None:
     """Write a consistent backup to FILE; the relay may run. It holds the relay's TLS and log keys, and no secret value."""
+    if context.invoked_subcommand is None:
+        raise click.UsageError("Missing argument 'FILE'.")
 
 
 @backup.command(name=WRITE, hidden=True)

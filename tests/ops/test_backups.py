@@ -18,6 +18,7 @@ from stillvault.relay import backup as archive
 from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import copying, schema
 from stillvault.relay.store.connection import open_reader, open_writer
+from tests.ops import crafted
 from tests.relay.parties import Organisation
 from tests.relay.process import PATIENCE, RelayProcess
 
@@ -78,6 +79,13 @@ def test_a_relay_writes_backups_by_itself_and_keeps_the_newest(directory: Path) 
     relay.settings["backup.every_seconds"] = "3600"
     assert b"ok   backup: the last one was written 0 hours ago" in relay.command("doctor", "--data", str(relay.data)).stdout
     assert archive.last(Settings(data=str(relay.data))) > 0
+
+
+def test_a_backup_without_a_file_asks_for_one(directory: Path) -> None:
+    for words in ([], ["--data", str(directory)]):
+        done = RelayProcess(directory / "data").command("backup", *words)
+        assert done.returncode == 2
+        assert b"Missing argument 'FILE'." in done.stderr
 
 
 def test_a_backup_that_fails_is_said_and_the_relay_goes_on(directory: Path) -> None:
@@ -186,6 +194,24 @@ def test_a_manifest_that_says_something_else_is_refused(relay: RelayProcess, dir
             for name in ("manifest.json", *manifest["files"]):
                 tar.add(unpacked / name, name)
         assert named in refused(relay, "restore", "--data", str(directory / "new"), str(bad))
+
+
+@pytest.mark.parametrize("lie", crafted.LIES)
+def test_headers_that_lie_are_refused(directory: Path, lie: str) -> None:
+    file = directory / "lie.backup"
+    file.write_bytes(crafted.LIES[lie])
+    with pytest.raises(BadSetting, match="not a backup"):
+        archive.restore(Settings(data=str(directory / "new")), file)
+
+
+def test_a_hole_is_no_file_of_a_backup(directory: Path) -> None:
+    """Two kilobytes that would be gigabytes on the disk: nothing of them is unpacked."""
+    said = json.dumps({"v": 1, "created": 1, "schema": 1, "rows": 0, "files": {"stillvault.db": "0" * 64, "log.key": "0" * 64}})
+    holes = crafted.sparse("stillvault.db", 1 << 32) + crafted.sparse("log.key", 1 << 32)
+    file = directory / "hole.backup"
+    file.write_bytes(crafted.head("manifest.json", len(said)) + said.encode().ljust(512, b"\0") + holes + crafted.END)
+    with pytest.raises(BadSetting, match="not a backup"):
+        archive.restore(Settings(data=str(directory / "new")), file)
 
 
 @pytest.fixture
