@@ -50,6 +50,7 @@ from stillvault.relay.store.writer import Writer
 from stillvault.relay.sweeper import clean, sweep
 from stillvault.relay.tail import Tail
 from stillvault.relay.telemetry import port as metrics_port
+from stillvault.relay.telemetry.gauges import State
 from stillvault.relay.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ async def start(settings: Settings, port: int) -> Running:
         traces=traces,
         clock=lambda: int(time.time()),
     )
-    metrics.watch(relay, lambda: certificate.expires.timestamp())
+    metrics.watch(State(relay, lambda: certificate.expires.timestamp()))
     served = await metrics_port.serve(asked, metrics.page) if asked else None
     if settings.metrics_address and asked is None:
         journal.warning("metrics are not served: another program has the port", address=settings.metrics)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from stillvault.protocol.errors import Failed, Usage
-from stillvault.sdk.secret import Memory
+from stillvault.sdk.memory import Memory
 
 MAX_DEPTH = 64  # how deep objects and lists may stand in one another
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")

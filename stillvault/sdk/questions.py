@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, TypedDict
 
 from stillvault.protocol.errors import EXIT_EXPIRED, Failed, Refused, StillvaultError, Usage
 from stillvault.protocol.text import visible
-from stillvault.sdk.secret import MAX_VALUE, Memory, Secrets
+from stillvault.sdk.memory import Memory
+from stillvault.sdk.secret import MAX_VALUE, Secrets
 from stillvault.transport.local import ANSWER, error_of, garbled
 
 SCHEME = "sv://"

@@ -1,4 +1,4 @@
-"""The metrics: counters that the relay's parts move, and gauges that are read when somebody asks for them.
+"""The metrics: counters that the relay's parts move, and gauges (`gauges`) that are read when somebody asks for them.
 
 No label holds a name of a secret, person, host, program or target (M8): labels are words of this program, each from a closed
 set. Counters begin at zero when the relay starts. Times of people are in whole seconds, as the log has them.
@@ -10,28 +10,32 @@ path, and sees neither the writer nor what a request came to.
 from __future__ import annotations
 
 import importlib.metadata
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
 
-from stillvault.relay.store import counting, tree
-from stillvault.relay.store import trust as store
-from stillvault.relay.store.connection import database_path
 from stillvault.relay.store.transaction import Mark
 
 if TYPE_CHECKING:
-    from stillvault.relay.context import Relay
     from stillvault.relay.edge import App, Message, Receive, Scope, Send
 
 HUMAN = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)  # seconds: a request lives for an hour at the most
 DISK = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)  # seconds
-LISTENERS = {"person": "stream", "client": "poll", "enrol": "enrolment"}  # a topic's first part, and who listens to it
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series that nobody reads for each series that somebody does
+
+
+class Gauges(Protocol):
+    """What is read when somebody asks for the page."""
+
+    def describe(self) -> list[Metric]:
+        """Which they are, where that is known beforehand."""
+
+    def collect(self) -> Iterator[Metric]:
+        """What they say now."""
 
 
 class Metrics:
@@ -123,71 +127,10 @@ class Metrics:
 
     # ---- what is read when asked ---------------------------------------------------------------------------------------
 
-    def watch(self, relay: Relay, tls_expires: Callable[[], float]) -> None:
-        """From now on the page has the state of this relay too."""
-        self.registry.register(_State(relay, tls_expires))
+    def watch(self, gauges: Gauges) -> None:
+        """From now on the page has what these say too."""
+        self.registry.register(gauges)
 
     def page(self) -> bytes:
         """Prometheus' text format. On the loop's thread: it reads what belongs to the loop."""
         return generate_latest(self.registry)
-
-
-class _State:
-    """The gauges. Each is read at the moment, so that none can be stale."""
-
-    def __init__(self, relay: Relay, tls_expires: Callable[[], float]) -> None:
-        self._relay, self._tls_expires = relay, tls_expires
-
-    def describe(self) -> list[Metric]:
-        return []  # nothing is read before somebody asks
-
-    def collect(self) -> Iterator[Metric]:
-        relay = self._relay
-        database = database_path(relay.settings.directory)
-        size = tree.size(relay.reader)
-        disk = os.statvfs(relay.settings.directory)
-        plain = {
-            "ready": ("1 while the disk takes writes", not relay.writer.failed),
-            "write_queue": ("Use cases that wait for the writer", relay.writer.waiting),
-            "requests_waiting": ("Requests that wait for people", counting.waiting(relay.reader)),
-            "leases": ("Leases that the relay knows of", counting.leases(relay.reader, relay.clock())),
-            "audit_log_rows": ("Rows of the audit log", size),
-            "database_bytes": ("Size of the database", _size(database)),
-            "wal_bytes": ("Size of the database's write-ahead log", _size(database.with_name(database.name + "-wal"))),
-            "disk_free_bytes": ("Free space where the data is", disk.f_bavail * disk.f_frsize),
-            "reserve_bytes": ("Space held back for denials and the log", _size(relay.settings.directory / "reserve")),
-            "tls_certificate_expiry_timestamp_seconds": ("When the served certificate ends", self._tls_expires()),
-        }
-        for name, (text, value) in plain.items():
-            yield GaugeMetricFamily(f"stillvault_{name}", text, float(value))
-        yield from self._if_known()
-        listeners = GaugeMetricFamily("stillvault_listeners", "Open streams and long polls, by kind", labels=["kind"])
-        for topic, kind in LISTENERS.items():
-            listeners.add_metric([kind], relay.hub.listeners(topic))
-        yield listeners
-        behind = GaugeMetricFamily("stillvault_forward_behind_rows", "Rows not yet forwarded, by receiver", labels=["receiver"])
-        for receiver, cursor in relay.forwarded.items():
-            behind.add_metric([receiver], max(size - cursor, 0))
-        yield behind
-
-    def _if_known(self) -> Iterator[Metric]:
-        """What there is not from the start: a missing series says so."""
-        standing, backup = self._relay.organisation.standing, store.fact(self._relay.reader, "last_backup")
-        if standing is not None:
-            for name, text, value in (
-                ("roster", "When the roster ends", standing.roster.expires),
-                ("root", "When the root ends", standing.root.expires),
-                ("device", "When the first device in the roster ends",
-                 min((one.expires for person in standing.roster.people for one in person.devices), default=0)),
-            ):
-                yield GaugeMetricFamily(f"stillvault_{name}_expiry_timestamp_seconds", text, value)
-        if backup:
-            text = "When the last backup was written"
-            yield GaugeMetricFamily("stillvault_last_backup_timestamp_seconds", text, float(backup))
-
-
-def _size(path: os.PathLike[str]) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
