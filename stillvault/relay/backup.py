@@ -38,6 +38,7 @@ LARGEST = 64 * 1024 * 1024 * 1024  # bytes of a member: a backup is not a bomb
 LARGEST_MANIFEST = 64 * 1024
 BLOCK = 1 << 20
 LAST = "last_backup"  # the fact that says when the last one was written (unix seconds)
+TARFILE_RAISES = (ValueError, MemoryError, RecursionError)  # for headers that lie about numbers, lengths and depth
 NOT_OURS = "it is not a backup of a relay"
 
 
@@ -186,14 +187,15 @@ def _members(file: Path) -> Iterator[tuple[Manifest, Iterator[tuple[str, IO[byte
         with tarfile.open(file, mode="r:") as archive:
             members = archive.getmembers()
             yield _manifest(file, archive, members), ((one.name, _content(archive, one)) for one in members[1:])
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, *TARFILE_RAISES) as error:
         raise BadSetting(str(file), "backup", f"{NOT_OURS}, or it is cut short", "Name a file that `backup` wrote.") from error
 
 
 def _manifest(file: Path, archive: tarfile.TarFile, members: list[tarfile.TarInfo]) -> Manifest:
     names = [member.name for member in members]
     refused = BadSetting(str(file), "backup", NOT_OURS, "Name a file that `backup` wrote.")
-    if any(not member.isfile() or member.size > LARGEST for member in members):
+    # A sparse member is larger than the file that it comes in: what is unpacked is bounded by what is there.
+    if any(not member.isfile() or member.issparse() or member.size > LARGEST for member in members):
         raise refused
     if not names or names[0] != MANIFEST or members[0].size > LARGEST_MANIFEST:
         raise refused

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from tests.appliance.engine import engine
+from tests.ops import crafted
 from tests.world import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,6 +185,22 @@ def test_a_bundle_that_was_changed_is_refused(small: Path, keys: tuple[Path, Pat
     said = run(sys.executable, AIRGAP / "verify.py", small, "-p", keys[1], code=1)
     assert said.startswith("REFUSED: ") and "Traceback" not in said
     assert not Path("/etc/cron.d/evil").exists()
+
+
+@pytest.mark.parametrize("lie", crafted.LIES)
+def test_headers_that_lie_are_refused(keys: tuple[Path, Path], tmp_path: Path, lie: str) -> None:
+    (tmp_path / "lie.tar").write_bytes(crafted.LIES[lie])
+    said = run(sys.executable, AIRGAP / "verify.py", tmp_path / "lie.tar", "-p", keys[1], code=1)
+    assert said.startswith("REFUSED: ") and "Traceback" not in said
+
+
+def test_a_hole_is_no_file(small: Path, keys: tuple[Path, Path]) -> None:
+    """One of the signed files as a hole: refused for what it is, before anything of it is read or written."""
+    with tarfile.open(small) as archive:
+        start = archive.getmembers()[2].offset
+    raw = small.read_bytes()[:start] + crafted.sparse(f"{NAME}/bundle.json", 1 << 32) + crafted.END
+    small.write_bytes(raw)
+    assert "no plain file" in run(sys.executable, AIRGAP / "verify.py", small, "-p", keys[1], code=1)
 
 
 def test_a_bundle_of_another_key_is_refused(small: Path, tmp_path: Path) -> None:
