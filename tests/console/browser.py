@@ -240,10 +240,11 @@ class CorpWorld(World):
 
 
 @contextmanager
-def opened(playwright: Playwright) -> Iterator[Console]:
+def opened(playwright: Playwright, **environment: str) -> Iterator[Console]:
     """A relay that serves the console, without an organisation, and a browser; each tab is asked for problems at the end."""
     root = Path(tempfile.mkdtemp(prefix="sv-"))  # short: a socket's path has 107 bytes
     world = CorpWorld(root)
+    world.relay_environment |= environment
     browser = None
     try:
         world.start()

@@ -6,22 +6,24 @@ import datetime
 import subprocess
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Playwright, expect
 
-from tests.console.browser import Console
+from tests.console.browser import Console, opened
 from tests.console.inviting import client
 
 DAYS = 70
 CLOCK = Path(__file__).parents[1] / "faults" / "clock.c"
 
 
-def test_a_roster_in_its_last_quarter_is_renewed_by_one_click(console: Console) -> None:
-    world = console.world
-    library = world.root / "clock.so"
+def test_a_roster_in_its_last_quarter_is_renewed_by_one_click(playwright: Playwright, tmp_path: Path) -> None:
+    library = tmp_path / "clock.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(CLOCK)], check=True)
-    world.stop_relay()
-    world.relay_environment |= {"LD_PRELOAD": str(library), "CLOCK_OFF": str(-DAYS * 86400)}
-    world.start()
+    with opened(playwright, LD_PRELOAD=str(library), CLOCK_OFF=str(-DAYS * 86400)) as console:
+        renewed_by_one_click(console)
+
+
+def renewed_by_one_click(console: Console) -> None:
+    world = console.world
     alice = console.tab()
     alice.context.clock.install(time=datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=DAYS))
     console.found(tab=alice)
