@@ -37,7 +37,7 @@ class _Backup(click.Group):
 @recipient_option
 @format_option
 @click.pass_context
-def backup(context: click.Context, **_options: object) -> None:
+def backup(context: click.Context, /, **_options: object) -> None:
     """Write a consistent backup to FILE; the relay may run. It holds the relay's TLS and log keys, and no secret value."""
     if context.invoked_subcommand is None:
         raise click.UsageError("Missing argument 'FILE'.")
