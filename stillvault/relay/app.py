@@ -36,12 +36,13 @@ from stillvault.relay.notify.channels import Sender
 from stillvault.relay.notify.dispatcher import Dispatcher
 from stillvault.relay.notify.webpush import Vapid, load_or_make_key
 from stillvault.relay.problems import ProblemError, describe
+from stillvault.relay.refusals import public_host
 from stillvault.relay.routes import ROUTES, Route
 from stillvault.relay.scheduled import Backups
 from stillvault.relay.services.nonces import Nonces
 from stillvault.relay.services.organisation import Organisation
 from stillvault.relay.services.rates import Rates, Seen, Suppressed
-from stillvault.relay.settings import BadSetting, Settings, public_host
+from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import bearers, schema
 from stillvault.relay.store import trust as store
 from stillvault.relay.store.connection import Connection, database_path, open_reader, open_writer

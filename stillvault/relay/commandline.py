@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from stillvault.relay.settings import EX_CONFIG, BadSetting, Settings, load
+from stillvault.relay.configured import load
+from stillvault.relay.settings import EX_CONFIG, BadSetting, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -1,19 +1,11 @@
-"""Every setting of the relay: what it means, where it comes from, and what is refused.
+"""Every setting of the relay, its range and its default. `configured` says where they come from, `refusals` what is refused.
 
-    flags > STILLVAULT_RELAY_* > DIR/config.toml > the defaults below
-
-`STILLVAULT_RELAY_LIMITS_PROMPTS_PER_HOUR` is `limits.prompts_per_hour`. Any variable may end in `_FILE` and then names a file
-that holds the value; use that for secrets. An unknown name, anywhere, is an error that says what was meant. A bad
-setting ends the program with 78 (EX_CONFIG) and names the file, the line, the rule and the fix. docs/configuration.md lists
-all of it, and a test holds the two equal.
+A bad setting ends the program with 78 (EX_CONFIG) and names the file, the line, the rule and the fix. docs/configuration.md
+lists all of it, and a test holds the two equal.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,10 +14,6 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
-from stillvault.relay.forwarded import networks
-from stillvault.relay.places import allowed_host, place
-
-PREFIX = "STILLVAULT_RELAY_"
 EX_CONFIG = 78
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
@@ -182,35 +170,6 @@ def names() -> list[str]:
     return top + [f"{group}.{field.name}" for group, struct in GROUPS.items() for field in fields(struct)]
 
 
-def load(flags: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings that count. `flags` hold only what was given.
-
-    Raises:
-        BadSetting: unknown name, wrong type, out of range, unreadable file.
-    """
-    given: dict[str, tuple[str, Any]] = {}
-    environ = os.environ if environment is None else environment
-    from_environment = _environment(environ)
-    where, data = _pick("data", flags, from_environment)
-    if not data:
-        raise BadSetting("command line", "data", "the data directory is not given", "Add --data DIR.")
-    given["data"] = where, data
-    file = _toml(Path(data) / "config.toml")
-    _built({**given, **file})  # also what a flag will override must be of the right form
-    given.update(file)
-    given.update(from_environment)
-    given.update({name: (f"--{name.replace('_', '-')}", value) for name, value in flags.items()})
-    profile = given.get("profile", ("", "standard"))[1]
-    if profile == "laboratory":
-        given = {**{f"limits.{name}": ("profile laboratory", value) for name, value in LABORATORY.items()}, **given}
-    try:
-        return _checked(_built(given))
-    except BadSetting as error:
-        if error.where != "settings" or error.field not in given:
-            raise
-        raise BadSetting(given[error.field][0], error.field, error.rule, error.fix) from None
-
-
 def shown(settings: Settings) -> dict[str, Any]:
     """The effective settings for people, a dict for each group, secrets hidden."""
     plain: dict[str, Any] = msgspec.to_builtins(settings)
@@ -219,95 +178,6 @@ def shown(settings: Settings) -> dict[str, Any]:
         place = plain[group] if group else plain
         place[inner] = "(hidden)" if place[inner] else ""
     return plain
-
-
-def _pick(name: str, flags: Mapping[str, str], environment: Mapping[str, tuple[str, Any]]) -> tuple[str, Any]:
-    if name in flags:
-        return f"--{name}", flags[name]
-    return environment.get(name, ("", ""))
-
-
-def _unknown(where: str, name: str, known: list[str], shown_as: str) -> BadSetting:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    fix = f"Did you mean {close[0]}?" if close else "See docs/configuration.md for all settings."
-    return BadSetting(where, shown_as, "there is no such setting", fix)
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
-    known = {PREFIX + name.upper().replace(".", "_"): name for name in names()}
-    found: dict[str, tuple[str, Any]] = {}
-    for variable in sorted(key for key in environ if key.startswith(PREFIX)):
-        plain = variable.removesuffix("_FILE")
-        if variable in known:
-            name, value = known[variable], environ[variable]
-        elif plain in known:
-            name, value = known[plain], _from_file(variable, environ[variable])
-        else:
-            raise _unknown("environment", variable, sorted(known), variable)
-        if name in found:
-            raise BadSetting("environment", variable, "the setting is given twice", f"Unset {plain} or {plain}_FILE.")
-        found[name] = f"environment {variable}", value
-    return found
-
-
-def _from_file(variable: str, path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"environment {variable}", path, "the file cannot be read", "Check its name and mode.") from error
-
-
-def _toml(path: Path) -> dict[str, tuple[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return {}  # what is wrong with the directory is said when it is opened
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(str(path), "file", "it cannot be read as UTF-8", "Check its owner, mode and encoding.") from error
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadSetting(str(path), "file", f"it is not TOML: {error}", "Mend that line.") from error
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if name in GROUPS and isinstance(value, dict):
-            flat.update({f"{name}.{inner}": one for inner, one in value.items()})
-        else:
-            flat[name] = value
-    known = [name for name in names() if name != "data"]
-    found: dict[str, tuple[str, Any]] = {}
-    for name, value in flat.items():
-        where = f"{path} line {_line(text, name)}"
-        if name not in known:
-            raise _unknown(where, name, known, name)
-        found[name] = where, value
-    return found
-
-
-def _line(text: str, name: str) -> int:
-    pattern = re.compile(rf"^\s*{re.escape(name.rpartition('.')[2])}\s*=")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
-
-
-def _built(given: Mapping[str, tuple[str, Any]]) -> Settings:
-    built: dict[str, dict[str, Any]] = {"": {}, **{group: {} for group in GROUPS}}
-    for name, (where, value) in given.items():
-        group, _, inner = name.rpartition(".")
-        struct: type[Struct] = GROUPS[group] if group else Settings
-        declared = next(field for field in fields(struct) if field.name == inner)
-        # Text from flags and variables may stand for a number or a list; TOML has types of its own, and they must fit.
-        from_text = isinstance(value, str) and ("environment" in where or where.startswith("--"))
-        if from_text and isinstance(declared.default, tuple):
-            value, from_text = value.replace(",", " ").split(), False
-        try:
-            converted = msgspec.convert(value, declared.type, strict=not from_text)
-        except msgspec.ValidationError as error:
-            raise BadSetting(where, name, str(error), "See docs/configuration.md for its range.") from error
-        if from_text and isinstance(converted, int) and str(converted) != value:
-            raise BadSetting(where, name, "it is not a plain number", "Write digits alone.")
-        built[group][inner] = converted
-    groups: dict[str, Any] = {group: struct(**built[group]) for group, struct in GROUPS.items()}
-    return Settings(**built[""], **groups)
 
 
 _EXAMPLE = {"listen": "127.0.0.1:8443", "metrics": "127.0.0.1:9464, or off"}
@@ -319,107 +189,3 @@ def _split_listen(name: str, listen: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise BadSetting("settings", name, "it is not HOST:PORT", f"Write for example {_EXAMPLE[name]}.")
     return host, int(port)
-
-
-MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_PUBLIC_URL = re.compile(rf"https://({_LABEL}(?:\.{_LABEL})*)(?::([1-9][0-9]{{0,4}}))?")
-_ADDRESS = re.compile(r"https://(\[.*|(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)(:[0-9]*)?/?$)")  # as browsers tell an address from a name
-
-
-def public_host(url: str) -> tuple[str, int]:
-    """Host and port of a public URL. A name in lower case, no path: it becomes the origin that devices sign for."""
-    if _ADDRESS.match(url):
-        rule = "it is an IP address; passkeys work for DNS names alone, and devices sign for this name for good"
-        fix = "Give the relay a name that all devices resolve, for example https://vault.corp.internal:8443."
-        raise BadSetting("settings", "public_url", rule, fix)
-    match = _PUBLIC_URL.fullmatch(url)
-    if not match or len(match[1]) > 253 or int(match[2] or 443) > 65535:
-        raise BadSetting(
-            "settings", "public_url", "it is not https://name[:port]", "Write for example https://vault.example.org."
-        )
-    return match[1], int(match[2] or 443)
-
-
-def _checked(settings: Settings) -> Settings:
-    """The rules that concern more than one setting."""
-    _ = settings.address, settings.metrics_address
-    if settings.public_url:
-        public_host(settings.public_url)
-    if bool(settings.tls_cert) != bool(settings.tls_key):
-        raise BadSetting("settings", "tls_cert", "a certificate and its key come together", "Give both tls_cert and tls_key.")
-    if settings.setup_token and not re.fullmatch(r"[A-Za-z0-9_-]{32,128}", settings.setup_token):
-        raise BadSetting(
-            "settings", "setup_token", "it is not 32 to 128 characters of base64url", "Make one from 32 random bytes."
-        )
-    _check_proxies(settings)
-    _check_notify(settings.notify)
-    _check_forward(settings.forward)
-    _check_backup(settings.backup)
-    return settings
-
-
-def _check_proxies(settings: Settings) -> None:
-    try:
-        networks(settings.trusted_proxies)
-    except ValueError as error:
-        raise BadSetting("settings", "trusted_proxies", f"{error}", 'Write for example ["10.0.0.7", "fd00::/64"].') from None
-
-
-def _check_egress(name: str, egress: tuple[str, ...]) -> None:
-    for one in egress:
-        try:
-            allowed_host(one)
-        except ValueError as error:
-            raise BadSetting("settings", name, f"{error}", 'Write for example ["ntfy.corp.example"].') from None
-
-
-def _check_notify(notify: Notify) -> None:
-    _check_egress("notify.egress", notify.egress)
-    if not notify.smtp_server:
-        return
-    try:
-        server = allowed_host(notify.smtp_server)
-    except ValueError as error:
-        raise BadSetting("settings", "notify.smtp_server", f"{error}", "Write for example mail.corp.example:587.") from None
-    if server not in [allowed_host(one) for one in notify.egress]:
-        raise BadSetting("settings", "notify.smtp_server", "notify.egress does not list it", f"Add {notify.smtp_server} there.")
-    if not MAIL_ADDRESS.fullmatch(notify.smtp_from):
-        raise BadSetting("settings", "notify.smtp_from", "it is not a mail address", "Write for example vault@corp.example.")
-    if notify.smtp_user and notify.smtp_tls == "none":
-        rule = "a password would cross the network in the clear"
-        raise BadSetting("settings", "notify.smtp_tls", rule, "Use starttls or tls, or no smtp_user.")
-
-
-def _check_forward(forward: Forward) -> None:
-    _check_egress("forward.egress", forward.egress)
-    listed = {allowed_host(one) for one in forward.egress}
-    for name, value in (("syslog", forward.syslog), ("webhook", forward.webhook), ("traces", forward.traces)):
-        if not value:
-            continue
-        try:
-            where = allowed_host(value) if name == "syslog" else place(value)
-        except ValueError as error:
-            example = "siem.corp.example:6514" if name == "syslog" else "https://siem.corp.example/stillvault"
-            raise BadSetting("settings", f"forward.{name}", f"{error}", f"Write for example {example}.") from None
-        if (where.clear, where.host, where.port) not in listed:
-            host = f"{'http://' if where.clear else ''}{where.host}:{where.port}"
-            raise BadSetting("settings", f"forward.{name}", "forward.egress does not list it", f"Add {host} there.")
-    if forward.syslog.startswith(("http://", "*")):
-        raise BadSetting("settings", "forward.syslog", "it is a host and a port, always with TLS", "Write host:port.")
-    if bool(forward.syslog_cert) != bool(forward.syslog_key):
-        rule = "a certificate and its key come together"
-        raise BadSetting("settings", "forward.syslog_cert", rule, "Give both syslog_cert and syslog_key.")
-    if forward.webhook and not 32 <= len(forward.webhook_secret) <= 256:
-        rule = "it is not 32 to 256 characters long"
-        raise BadSetting("settings", "forward.webhook_secret", rule, "Make one from 32 random bytes, for both ends.")
-
-
-_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
-
-
-def _check_backup(backup: Backup) -> None:
-    for one in backup.recipients:
-        if not _RECIPIENT.fullmatch(one):
-            fix = "Take the public key that `age-keygen` printed: age1 and 58 letters and digits."
-            raise BadSetting("settings", "backup.recipients", "an entry is not an age recipient", fix)

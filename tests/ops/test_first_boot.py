@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stillvault.relay.settings import BadSetting, public_host
+from stillvault.relay.refusals import public_host
+from stillvault.relay.settings import BadSetting
 from tests.relay.process import RelayProcess
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from stillvault.relay.configured import load
 from stillvault.relay.forwarded import FORWARDED, X_FORWARDED_FOR, client_of, networks, peer_of
-from stillvault.relay.settings import BadSetting, load
+from stillvault.relay.settings import BadSetting
 from tests.relay.parties import Organisation
 from tests.relay.process import PATIENCE, RelayProcess
 from tests.world import free_port

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
-from stillvault.relay.settings import LABORATORY, BadSetting, Limits, Notify, Settings, load, names, shown
+from stillvault.relay.configured import load
+from stillvault.relay.settings import LABORATORY, BadSetting, Limits, Notify, Settings, names, shown
 from tests.relay.process import RelayProcess
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()

@@ -20,7 +20,8 @@ from stillvault.relay.notify.apart import apart
 from stillvault.relay.notify.egress import Egress, Unsent
 from stillvault.relay.notify.http import authorities
 from stillvault.relay.places import allowed_host
-from stillvault.relay.settings import BadSetting, Forward, public_host
+from stillvault.relay.refusals import public_host
+from stillvault.relay.settings import BadSetting, Forward
 
 FACILITY = 13  # log audit
 SEVERITY = {NOTICE: 6, LOW: 5, MEDIUM: 4}  # informational, notice, warning

@@ -20,7 +20,8 @@ from stillvault.relay.notify.egress import Egress, Unsent
 from stillvault.relay.notify.mail import Letter, Mailer
 from stillvault.relay.notify.webpush import Vapid, encrypt
 from stillvault.relay.places import Place, place
-from stillvault.relay.settings import Notify, public_host
+from stillvault.relay.refusals import public_host
+from stillvault.relay.settings import Notify
 
 TITLE = "Stillvault"
 PUSH_TTL = 300  # seconds that a push host may keep a message: a card seldom waits longer

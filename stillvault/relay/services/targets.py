@@ -19,7 +19,7 @@ from stillvault.relay.notify.egress import Unsent
 from stillvault.relay.notify.webpush import check_keys
 from stillvault.relay.places import Place, allowed_host, place
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.settings import MAIL_ADDRESS
+from stillvault.relay.refusals import MAIL_ADDRESS
 from stillvault.relay.store import targets as store
 from stillvault.relay.store.targets import StoredTarget
 from stillvault.relay.store.transaction import Transaction
