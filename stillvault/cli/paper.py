@@ -1,7 +1,7 @@
 """Sheets of the recovery kit from a file or stdin; and the root key, for the verbs that may need it, also typed unseen.
 
-A key never comes as an argument or a variable, which others on the machine may read, and nothing here writes it anywhere. The text
-is in this process's memory, of which there is no core dump, until the command ends; what signs is a key in wiped memory.
+A key never comes as an argument or a variable, which others on the machine may read, and nothing here writes it anywhere. The
+text is in this process's memory, of which there is no core dump, until the command ends; what signs is a key in wiped memory.
 """
 
 from __future__ import annotations
