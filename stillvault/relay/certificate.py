@@ -57,14 +57,19 @@ class Certificate:
                 rule = "it is of another authority than the one that clients pinned"
                 raise BadSetting("certificate", "tls_cert", rule, "Restart the relay if you mean it: everybody joins anew.")
         except BadSetting as error:
-            self._journal.warning("new certificate not taken, the one before goes on", reason=str(error))
-            return False
+            return self._not_taken(str(error))
+        except (OSError, ValueError) as error:  # a full disk, or a file that changed between two looks: the next look finds it
+            return self._not_taken(type(error).__name__)
         self.context, self.expires = context, expires
         self._journal.info("certificate", until=expires.isoformat())
         left = expires - datetime.datetime.now(datetime.UTC)
         if left < datetime.timedelta(days=WARN_DAYS):
             self._journal.warning("the certificate ends soon", days=left.days)
         return True
+
+    def _not_taken(self, reason: str) -> bool:
+        self._journal.warning("new certificate not taken, the one before goes on", reason=reason)
+        return False
 
     def _load(self) -> tuple[ssl.SSLContext, bytes, datetime.datetime]:
         settings, directory = self._settings, self._settings.directory

@@ -125,7 +125,7 @@ def context(chain: Path, key: Path) -> ssl.SSLContext:
             raise BadSetting(str(key), "tls_key", f"mode {stat.S_IMODE(mode):04o} lets others read it", f"Run: chmod 0600 {key}")
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made.minimum_version = ssl.TLSVersion.TLSv1_3
-        made.load_cert_chain(chain, key)
+        made.load_cert_chain(chain, key, password=lambda: b"")  # else OpenSSL would ask the terminal, and the relay would wait
     except (OSError, ssl.SSLError) as error:
         raise BadSetting(str(chain), "tls_cert", "certificate and key cannot be loaded", "Check both files, in PEM.") from error
     return made

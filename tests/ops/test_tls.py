@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
 import signal
 import socket
@@ -96,6 +97,22 @@ def test_a_renewed_pair_is_taken_up_and_a_broken_one_is_not(directory: Path, own
     assert relay.command("fingerprint", "--data", str(relay.data)).stdout.decode().strip() == tls.fingerprint(own.ca)
     assert relay.stop() == 0
     assert "PRIVATE KEY" not in log_of(relay)
+
+
+def test_a_look_that_fails_is_not_the_last(directory: Path, own: Own) -> None:
+    relay = RelayProcess(directory / "data", tls_cert=str(own.chain), tls_key=str(own.key)).start()
+    pem = own.chain.read_bytes()
+    blocked = directory / "data" / "own-chain.pem.part"
+    blocked.mkdir()  # as with a full disk, the copy of the chain cannot be kept
+    own.issue(["localhost"])
+    os.kill(relay.pid, signal.SIGHUP)
+    until(lambda: "not taken" in log_of(relay), log_of(relay))
+    blocked.rmdir()
+    second = own.issue(["localhost"])
+    assert own.chain.read_bytes() != pem
+    os.kill(relay.pid, signal.SIGHUP)
+    until(lambda: served(relay, own) == second, log_of(relay))
+    assert relay.stop() == 0
 
 
 def test_a_chain_that_is_not_there_and_one_that_is_none_are_told_apart(directory: Path) -> None:
