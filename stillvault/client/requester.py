@@ -15,9 +15,6 @@ import time
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-import msgspec
-from msgspec import UNSET
-
 from stillvault.client import flow
 from stillvault.client.flow import Client, Wish
 from stillvault.client.frames import Question
@@ -25,13 +22,14 @@ from stillvault.client.leasebook import LeaseBook
 from stillvault.client.link import Kind, Link
 from stillvault.client.pending import Pending
 from stillvault.client.standing import Standing
+from stillvault.client.verifying import Verifying, secret_oid
 from stillvault.client.versions import VersionMemory
 from stillvault.client.workers import Workers
-from stillvault.crypto.private import Ephemeral, Opened, open_releases
-from stillvault.crypto.public import Secret, Trust, b64decode, b64encode, encode, oid_of, request_code, verify_denial
-from stillvault.protocol.errors import Denied, Expired, Refused, StillvaultError, Unavailable
+from stillvault.crypto.private import Ephemeral
+from stillvault.crypto.public import b64encode, encode, oid_of, request_code
+from stillvault.protocol.errors import Expired, Refused, StillvaultError, Unavailable
 from stillvault.protocol.messages import RequestState
-from stillvault.protocol.objects import Decision, Observed, Policy, canonical
+from stillvault.protocol.objects import Observed, Policy, canonical
 from stillvault.transport.http import RelayRefused
 from stillvault.transport.trust import TrustStore
 
@@ -39,7 +37,6 @@ log = logging.getLogger("stillvault.daemon")
 
 PATIENCE = 2.9  # seconds for the relay to take a new request: a caller hears of a relay that is down within three
 RETRY = 1.0  # seconds before a row that could not be read is read again
-NO_OID = bytes(32)
 EXPLAINED = ("hold", "no-approver", "revoked", "cert", "conflict")  # refusals whose reason the client can verify itself
 
 
@@ -52,6 +49,7 @@ class Requester:
         self._store = store
         self._versions = versions
         self._workers = workers
+        self._verifying = Verifying(standing, versions)
         self._org = store.pin
         self._waiting: dict[tuple[str, str, str, bytes], Pending] = {}
         self._by_oid: dict[bytes, Pending] = {}
@@ -157,7 +155,7 @@ class Requester:
                 client, policy = self._standing.route(pending.path, pending.client.subject, flow.agent_of(pending.client))
                 self._standing.check_open(client, pending.path, policy, int(time.time()))
                 if error.code == "no-approver":
-                    secret = await self._workers.run(self._latest, link, pending.path)
+                    secret = await self._workers.run(self._verifying.latest, link, pending.path)
                     self._standing.check_recipients(secret, pending.path, policy)
         except StillvaultError as found:
             return found
@@ -228,7 +226,7 @@ class Requester:
     async def _open(self, pending: Pending, state: RequestState) -> None:
         link = self.links[pending.client.subject]
         try:
-            opened = await self._workers.run(self._opened, link, pending, state)
+            opened = await self._workers.run(self._verifying.opened, link, pending, state)
         except Unavailable:
             pending.opening = False  # the newest roster could not be fetched: looked at again when the line is back
             asyncio.get_running_loop().call_later(RETRY, self.look, pending.oid)
@@ -245,52 +243,14 @@ class Requester:
         pending.opened = opened
         pending.ring()
 
-    def _opened(self, link: Link, pending: Pending, state: RequestState) -> Opened:
-        """In a worker thread: everything that section 8 asks, by the core; the version is on disk before anyone has the value."""
-        trust = self._standing.require()
-        try:
-            opened = open_state(trust, pending, state, self._versions.highest(pending.path))
-        except Refused:
-            # The people may have seen a newer roster than we: once more with the newest. Never with an older one.
-            newer = link.refresh()
-            if newer.pair <= trust.pair:
-                raise
-            opened = open_state(newer, pending, state, self._versions.highest(pending.path))
-        self._versions.remember(pending.path, opened.secret.version)
-        return opened
-
     async def _denial(self, pending: Pending, state: RequestState) -> None:
         link = self.links[pending.client.subject]
         error: StillvaultError
         try:
-            error = await self._workers.run(self._denied, link, pending, state)
+            error = await self._workers.run(self._verifying.denied, link, pending, state)
         except StillvaultError as failed:
             error = failed
         self._end(pending, error)
-
-    def _denied(self, link: Link, pending: Pending, state: RequestState) -> StillvaultError:
-        """In a worker thread: the denial if enough people signed it, else what the relay's bare word is worth."""
-        trust = self._standing.require()
-        reason: StillvaultError = Unavailable("unsigned-denial", "the relay says that the request was denied, but shows nobody's "
-                                              "signature for that", "try again, or ask an approver")
-        for attempt in (0, 1):
-            verdicts, note = [], ""
-            for raw in state.decisions:
-                try:
-                    decision = verify_denial(trust, pending.signed, None, bytes(raw), int(time.time()))
-                except Refused as refused:
-                    reason = Unavailable(refused.code, "the relay shows a denial that does not verify", "try again")
-                    continue
-                verdicts.append((decision.verdict, decision.person))
-                shown = msgspec.json.decode(decision.payload, type=Decision).note
-                note = note or (f": {shown}" if shown is not UNSET else "")
-            if flow.denied(verdicts, pending.policy):
-                people = ", ".join(sorted({person for _, person in verdicts}))
-                verb = "froze" if any(kind == "freeze" for kind, _ in verdicts) else "denied"
-                return Denied("denied", f"{people} {verb} {pending.path}{note}", "talk to them before you ask again")
-            if attempt == 0:
-                trust = link.refresh()
-        return reason
 
     # ---- ending --------------------------------------------------------------------------------------------------------
 
@@ -383,18 +343,12 @@ class Requester:
 
     async def _newer(self, link: Link, path: str, book: LeaseBook) -> None:
         try:
-            version = (await self._workers.run(self._latest, link, path)).version
+            version = (await self._workers.run(self._verifying.latest, link, path)).version
         except StillvaultError as error:
             log.warning("the newest version of %s was not accepted: %s", path, error.code)
             book.end(lambda lease: lease.path == path, "there may be a newer version")
             return
         book.end_older(path, version)
-
-    def _latest(self, link: Link, path: str) -> Secret:
-        lowest = [mark] if (mark := self._versions.highest(path)) is not None else []
-        secret = self._standing.require().verify_secret(link.latest(path), path, lowest, int(time.time()))
-        self._versions.remember(path, secret.version)
-        return secret
 
     def check_leases(self, subject: str, book: LeaseBook) -> None:
         """The line came back: a lease whose release was taken back in the meantime ends."""
@@ -416,19 +370,3 @@ class Requester:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a background step failed", exc_info=error)
-
-
-def open_state(trust: Trust, pending: Pending, state: RequestState, remembered: tuple[int, int] | None) -> Opened:
-    """Opens the releases of an approved request. Raises `Refused` with the check that failed."""
-    if state.secret is UNSET or not state.ciphertext:
-        raise Refused("release", "the relay says that the request was approved, but shows no release", "ask again")
-    return open_releases(trust, pending.signed, pending.ephemeral, bytes(state.secret), b64decode(state.ciphertext),
-                         [bytes(one) for one in state.releases], remembered, int(time.time()))
-
-
-def secret_oid(state: RequestState) -> bytes:
-    """The oid of the secret that the relay handed out, for a receipt that says that it was refused."""
-    with contextlib.suppress(Refused):
-        if state.secret is not UNSET:
-            return oid_of(bytes(state.secret))
-    return NO_OID
