@@ -126,7 +126,8 @@ def recipe(name: str, folder: Path, changes: dict[str, str]) -> Path:
     return folder / name
 
 
-def started(directory: Path, port: int, inner: int, **settings: str) -> RelayProcess:
+@contextmanager
+def started(directory: Path, port: int, inner: int, **settings: str) -> Iterator[RelayProcess]:
     """A relay that is reached by the proxy's port alone: its `call`, and an organisation on it, go through the proxy."""
     given = {"public_url": f"https://localhost:{port}", "trusted_proxies": "127.0.0.1", "limits.nonces_per_minute": "30"}
     relay = RelayProcess(directory / "data", **given, **settings)
@@ -135,7 +136,11 @@ def started(directory: Path, port: int, inner: int, **settings: str) -> RelayPro
     assert relay.port == port
     if "tls_anchor" in settings:
         relay.ca = Path(settings["tls_anchor"])
-    return relay
+    try:
+        yield relay
+    finally:
+        status = relay.stop()
+    assert status == 0
 
 
 def holds(relay: RelayProcess) -> None:
@@ -159,18 +164,17 @@ def holds(relay: RelayProcess) -> None:
 
 def test_behind_nginx(directory: Path) -> None:
     port, inner = free_port(), free_port()
-    relay = started(directory, port, inner)
-    tls = relay.data / "tls"
-    conf = recipe("nginx.conf", directory, {
-        "listen 443": f"listen 127.0.0.1:{port}", "127.0.0.1:8443": f"127.0.0.1:{inner}", "vault.corp.internal": "localhost",
-        "/etc/stillvault/front/chain.pem": str(tls / "relay.pem"), "/etc/stillvault/front/key.pem": str(tls / "relay.key"),
-        "/var/lib/stillvault/tls/ca.pem": str(tls / "ca.pem"), "worker_processes auto": "worker_processes 1",
-    })  # fmt: skip
-    private = f"daemon off; pid {directory}/nginx.pid; error_log stderr;" + (" user root;" if os.geteuid() == 0 else "")
-    with program(directory, "nginx", "-p", str(directory), "-c", str(conf), "-g", private):
-        until(lambda: relay.call("GET", "/livez").status == 200, directory)
-        holds(relay)
-    assert relay.stop() == 0
+    with started(directory, port, inner) as relay:
+        tls = relay.data / "tls"
+        conf = recipe("nginx.conf", directory, {
+            "listen 443": f"listen 127.0.0.1:{port}", "127.0.0.1:8443": f"127.0.0.1:{inner}", "vault.corp.internal": "localhost",
+            "/etc/stillvault/front/chain.pem": str(tls / "relay.pem"), "/etc/stillvault/front/key.pem": str(tls / "relay.key"),
+            "/var/lib/stillvault/tls/ca.pem": str(tls / "ca.pem"), "worker_processes auto": "worker_processes 1",
+        })  # fmt: skip
+        private = f"daemon off; pid {directory}/nginx.pid; error_log stderr;" + (" user root;" if os.geteuid() == 0 else "")
+        with program(directory, "nginx", "-p", str(directory), "-c", str(conf), "-g", private):
+            until(lambda: relay.call("GET", "/livez").status == 200, directory)
+            holds(relay)
 
 
 def test_behind_caddy(directory: Path) -> None:
@@ -187,7 +191,6 @@ def test_behind_caddy(directory: Path) -> None:
     home = {"HOME": str(directory), "XDG_DATA_HOME": str(directory / "xdg"), "XDG_CONFIG_HOME": str(directory / "xdg")}
     with program(directory, "caddy", "run", "--adapter", "caddyfile", "--config", str(conf), **home):
         until(root.exists, directory)
-        relay = started(directory, port, inner, tls_anchor=str(root))
-        until(lambda: relay.call("GET", "/livez").status == 200, directory)
-        holds(relay)
-        assert relay.stop() == 0
+        with started(directory, port, inner, tls_anchor=str(root)) as relay:
+            until(lambda: relay.call("GET", "/livez").status == 200, directory)
+            holds(relay)
