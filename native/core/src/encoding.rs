@@ -7,17 +7,13 @@
 //!
 //! Not here: what fields an object has (see [`crate::objects`]), and JSON that others write (see [`crate::json::parse_foreign`]).
 
-use std::collections::BTreeMap;
-
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::error::{Code, Refusal, Result};
+use crate::form::deeper;
+pub use crate::form::{MAX_DEPTH, MAX_INT, Value};
 use crate::text;
 
-/// The greatest integer, 2^53-1: the last that every JSON reader holds exactly.
-pub const MAX_INT: u64 = (1 << 53) - 1;
-/// The greatest depth; the outer object is 1.
-pub const MAX_DEPTH: usize = 16;
 /// Bytes of a payload.
 pub const MAX_PAYLOAD: usize = 64 * 1024;
 /// Bytes of a roster's payload.
@@ -31,73 +27,6 @@ pub type Oid = [u8; 32];
 pub type Hash = [u8; 32];
 /// `[version, revision]` or `[root version, roster version]`; pairs compare in order.
 pub type Pair = (u64, u64);
-
-/// A decoded value of the restricted form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Fields in the order of their names.
-    Object(BTreeMap<String, Value>),
-    /// Items in their order.
-    Array(Vec<Value>),
-    /// A string.
-    Text(String),
-    /// A boolean.
-    Bool(bool),
-    /// An integer, at most [`MAX_INT`].
-    Int(u64),
-    /// A null or a number outside the form. Only the lenient parser makes it, and [`encode`] refuses it.
-    Foreign,
-}
-
-impl Value {
-    /// Bytes as they stand in a payload: base64url text.
-    #[must_use]
-    pub fn bytes(raw: &[u8]) -> Self {
-        Self::Text(text::b64encode(raw))
-    }
-
-    /// A text.
-    #[must_use]
-    pub fn text(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-
-    /// A field of an object.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Self> {
-        match self {
-            Self::Object(fields) => fields.get(name),
-            _ => None,
-        }
-    }
-
-    /// The items of an array.
-    #[must_use]
-    pub fn as_array(&self) -> Option<&[Self]> {
-        match self {
-            Self::Array(items) => Some(items),
-            _ => None,
-        }
-    }
-
-    /// The text of a string.
-    #[must_use]
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The integer.
-    #[must_use]
-    pub fn as_int(&self) -> Option<u64> {
-        match self {
-            Self::Int(n) => Some(*n),
-            _ => None,
-        }
-    }
-}
 
 /// Decodes a payload of at most `limit` bytes; its outer value is an object.
 ///
@@ -173,13 +102,6 @@ fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<()> {
         Value::Foreign => return Err(Refusal::new(Code::Null, "null or a number outside the form")),
     }
     Ok(())
-}
-
-fn deeper(depth: usize) -> Result<usize> {
-    if depth >= MAX_DEPTH {
-        return Err(Refusal::new(Code::Depth, format!("deeper than {MAX_DEPTH}")));
-    }
-    Ok(depth + 1)
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) -> Result<()> {

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::encoding::{MAX_DEPTH, MAX_INT, Value};
 use crate::error::{Code, Refusal, Result};
+use crate::form::{MAX_INT, Value, deeper};
 use crate::text;
 
 /// Parses the restricted form; white space, order and escapes are left to the comparison in [`crate::encoding::decode`].
@@ -265,13 +265,6 @@ impl<'a> Parser<'a> {
         self.at += 4;
         u32::from_str_radix(digits, 16).map_err(|_| bad("an escape without four hexadecimal digits"))
     }
-}
-
-fn deeper(depth: usize) -> Result<usize> {
-    if depth >= MAX_DEPTH {
-        return Err(Refusal::new(Code::Depth, format!("deeper than {MAX_DEPTH}")));
-    }
-    Ok(depth + 1)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`encoding`], [`json`], [`text`], [`path`] | Are these bytes the one encoding of something? (section 2) |
+//! | [`encoding`], [`form`], [`json`], [`text`], [`path`] | Are these bytes the one encoding of something? (section 2) |
 //! | [`objects`] | What is it? One strict type for each object (section 4) |
 //! | [`keys`], [`webauthn`], [`signed`] | Who signed it? (section 2) |
 //! | [`roster`], [`trust`] | May they? From the pinned organisation id to people, devices, clients (sections 4 and 8) |
@@ -37,6 +37,7 @@ pub mod client;
 pub mod encoding;
 pub mod enrol;
 pub mod error;
+pub mod form;
 pub mod hpke;
 pub mod json;
 pub mod keys;
