@@ -46,4 +46,5 @@ async def apart(name: str, attempt: Attempt, seconds: float) -> Unsent | None:
         if not done.done() or done.cancelled():
             for one in sockets:
                 with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+                    # The plain one: that of a TLS socket takes its TLS away first, and a send may be under way.
+                    socket.socket.shutdown(one, socket.SHUT_RDWR)
