@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from tests.agents.helpers.conftest import Place, nothing_leaks
+from tests.agents.helpers.serving import serving
 from tests.world import STILLVAULT
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
@@ -61,13 +61,8 @@ def aws() -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(ANSWER)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", seen
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        yield f"http://{address}", seen
 
 
 def test_botocore_loads_a_profile(place: Place, aws: tuple[str, list[str]]) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from tests.agents.helpers.conftest import PASSWORD, Place, needed, nothing_leaks
 from tests.agents.helpers.githttp import authorization
+from tests.agents.helpers.serving import serving
 from tests.world import SCRIPTS
 
 HELPER = SCRIPTS / "docker-credential-stillvault"
@@ -45,13 +45,8 @@ def registry() -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}", seen
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        yield address, seen
 
 
 def told(place: Place, *lines: str) -> Path:
