@@ -117,6 +117,11 @@ class Door:
         return self.start(*argv, uid=uid, program=[PYTHON, str(file)])
 
 
+def refused(event: dict | None, code: str) -> bool:
+    """Whether the daemon refused, for that reason or by ending the connection."""
+    return event is None or (event.get("event") == "error" and event.get("check") == code and event["exit"] == 15)
+
+
 def lines(process: subprocess.Popen) -> list[str]:
     out, _ = process.communicate(timeout=30)
     return out.splitlines()
