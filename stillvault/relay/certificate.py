@@ -79,8 +79,10 @@ class Certificate:
             chain, key = tls.prepare(directory, [self._host, "localhost", "127.0.0.1"], datetime.datetime.now(datetime.UTC))
         anchor = tls.pinned(chain, settings.tls_anchor)
         context = tls.context(chain, key)
-        # Behind a proxy clients see that one's certificate, and only the proxy sees this one.
-        tls.try_out(context, tls.trust_anchor(chain) if settings.trusted_proxies else anchor, self._host)
+        if settings.tls_cert or settings.tls_anchor:
+            # Behind a proxy clients see that one's certificate, and only the proxy sees this one. The internal one is made for
+            # this name; a clock that is behind at the start of the machine must not keep the relay down until somebody comes.
+            tls.try_out(context, tls.trust_anchor(chain) if settings.trusted_proxies else anchor, self._host)
         tls.keep_own(directory, chain if settings.tls_cert else None, anchor if settings.tls_anchor else b"")
         return context, anchor, tls.expires(chain)
 

@@ -105,3 +105,16 @@ def test_a_request_of_another_hour_is_refused_by_its_check(tmp_path: Path) -> No
     assert db.ask(issued=now() - HOUR, expires=now() - HOUR + 120)[2].code == "expired"
     assert org.leaves("requested") == []
     assert relay.stop() == 0
+
+
+def test_a_relay_whose_clock_is_behind_its_own_certificate_starts(tmp_path: Path) -> None:
+    """A machine without a clock of its own wakes in the past until NTP has it: that must not keep the relay down."""
+    library = tmp_path / "clock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, Path(__file__).with_name("clock.c")], check=True)
+    relay = RelayProcess(tmp_path / "data").start()
+    assert relay.stop() == 0
+    relay.extra = {"LD_PRELOAD": str(library), "CLOCK_OFF": str(-400 * 24 * HOUR)}
+    assert relay.start().stop() == 0
+    relay.extra = {}
+    assert relay.start().call("GET", "/livez").status == 200
+    assert relay.stop() == 0

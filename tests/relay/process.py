@@ -111,6 +111,7 @@ class RelayProcess(Reached):
     def __init__(self, data: Path, **settings: str) -> None:
         super().__init__("localhost", 0, data / "tls" / "ca.pem")
         self.data = data
+        self.extra: dict[str, str] = {}  # more of the environment
         self.settings = {"profile": "laboratory", "setup_token": SETUP_TOKEN, **settings}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -121,7 +122,7 @@ class RelayProcess(Reached):
 
     def environment(self) -> dict[str, str]:
         named = {f"STILLVAULT_RELAY_{name.upper().replace('.', '_')}": value for name, value in self.settings.items()}
-        return {"PATH": os.environ["PATH"], "HOME": str(self.data.parent), **named}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.data.parent), **named, **self.extra}
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         program = [sys.executable, "-m", self.module, *arguments]
