@@ -23,6 +23,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PIP = "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
+EXTRAS = {"backup"}  # of the package, in the image: a relay encrypts its own backups
+
 
 def declared(wheel: Path) -> list[str]:
     """What a wheel says that it needs."""
@@ -62,7 +64,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     shutil.copy(wheels[0], folder)
     wanted = folder.with_name(folder.name + ".lock")
-    wanted.write_text(locked(set(closure(declared(wheels[0]), set(), {}))) + PIP + "\n")
+    wanted.write_text(locked(set(closure(declared(wheels[0]), EXTRAS, {}))) + PIP + "\n")
     pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
     subprocess.run([*pip, "--require-hashes", "-r", str(wanted), "-d", str(folder)], check=True)
 

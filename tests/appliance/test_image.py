@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyrage
 import pytest
 import yaml
 
@@ -155,6 +156,8 @@ def test_the_whole_loop_and_a_stop_with_open_streams(world: Contained) -> None:
         out, said = asking.communicate(timeout=PATIENCE)
         assert (asking.returncode, out) == (0, VALUE), said
         assert "released" in alice.ok("audit", "tail").text
+        recipient = str(pyrage.x25519.Identity.generate().to_public())
+        world.engine.podman("exec", world.name, RELAY, "backup", "/data/backup.age", "--recipient", recipient)
         before = held(world)
         waiting = bob.spawn("approve", "--next", "--wait", "120", "--yes")  # the stream that a person's device holds open
         until(lambda: held(world) > before, "no stream was opened")
