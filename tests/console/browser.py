@@ -25,8 +25,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Playwright, Request, expect
 
 from tests.world import Party, World, free_port, read_line
 
@@ -59,6 +60,7 @@ class Tab:
         self.expected: list[str] = []  # patterns of problems that the test provokes
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on("console", self._said)
+        context.on("request", self._asked)
         self.cdp: CDPSession = context.new_cdp_session(self.page)
         self.cdp.send("WebAuthn.enable")
         self.authenticator = self._add(options)
@@ -67,6 +69,11 @@ class Tab:
         # A status that is not 2xx is said on the console by the browser itself; what the page makes of it is tested elsewhere.
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             self.problems.append(f"console: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        # Pages fetch nothing from elsewhere, on no screen of any test.
+        if urlsplit(request.url).scheme in ("http", "https", "ws", "wss") and urlsplit(request.url).hostname != NAME:
+            self.problems.append(f"fetched from elsewhere: {request.url}")
 
     def _add(self, options: dict[str, Any]) -> str:
         made = self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": {**AUTHENTICATOR, **options}})
