@@ -35,7 +35,7 @@ export function TextValue({ source }: { source: Source }) {
       setCount(0);
     },
   }), []);
-  useClearing(source);
+  useClearing(area, () => setCount(0));
   return (
     <div class="field">
       <label for={id}>{texts.text}</label>
@@ -76,7 +76,7 @@ export function FileValue({ source }: { source: Source }) {
       setSize(undefined);
     },
   }), []);
-  useClearing(source);
+  useClearing(input, () => setSize(undefined));
   return (
     <div class="field">
       <label for={id}>{texts.file}</label>
@@ -114,13 +114,21 @@ export function GeneratedValue({ source }: { source: Source }) {
   );
 }
 
-/** Nothing stays in an input whose screen has gone: browsers keep pages for the way back. */
-function useClearing(source: Source): void {
+/** Nothing stays in an input whose screen has gone: browsers keep pages for the way back. It clears its own input alone: when one kind
+ *  of value takes another's place, the one that goes is heard last, and `source` is the other's by then. */
+function useClearing(input: RefObject<HTMLInputElement | HTMLTextAreaElement | null>, emptied: () => void): void {
   useEffect(() => {
-    const clear = () => source.current?.clear();
-    window.addEventListener("pagehide", clear);
+    const own = input.current;
+    const clear = () => {
+      if (own) own.value = "";
+    };
+    const leave = () => {
+      clear();
+      emptied();
+    };
+    window.addEventListener("pagehide", leave);
     return () => {
-      window.removeEventListener("pagehide", clear);
+      window.removeEventListener("pagehide", leave);
       clear();
     };
   }, []);
