@@ -38,7 +38,7 @@ from archive import write  # noqa: E402
 ALONE = ["unshare", "--net"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--net"]  # loopback alone, and that is down
 EPOCH = "1767225600"
 COMMIT = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()  # once: somebody may commit meanwhile
-SAY_NO_LICENSE = {"rich-click"}  # its wheel carries the text and names none: the SBOM does not guess
+SAY_NO_LICENSE = {"rich-click", "pyrage"}  # their wheels carry the text or nothing, and name none: the SBOM does not guess
 
 
 def run(*words: str | Path, code: int = 0, stdin: str = "", **environment: str) -> str:
