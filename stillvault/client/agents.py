@@ -4,7 +4,8 @@
 2. The first entry of the file that holds anywhere is the caller's. A later one of another client that holds too must be less
    specific (its conditions a part of the first one's); otherwise the file does not say which was meant, and the call is refused.
 3. A program whose digest is not the one that the file gives, or whose file was replaced, moved or renamed while it runs, is
-   refused where all else holds: an agent must not get what others may ask for by having been updated (`sight`).
+   refused where all else holds: an agent must not get what others may ask for by having been updated (`sight`). Unless the caller
+   is that same agent by another process of its line: then nothing is gained or lost by it.
 4. A caller that no entry names asks as the host. Nothing that it sends changes any of this.
 
 The file is read again when it changes; one that cannot be used, says nothing or is gone leaves the last good one in force, and
@@ -113,6 +114,7 @@ class Agents:
         if not entries:
             return None, None
         met: dict[int, Agent] = {}  # number of an entry to where it holds nearest
+        lost: list[tuple[str, Forbidden]] = []  # the clients that changed programs would be (rule 3)
         with lineage(process, MAX_LINEAGE if wait else SHORT_LINEAGE) as line:
             if line[-1] is None:
                 if not wait:
@@ -123,10 +125,13 @@ class Agents:
                 sight = Sight(place.process, uid, hasher, self._files, wait=wait)
                 holding = [number for number, entry in enumerate(entries, 1) if sight.holds(entry)]
                 if not holding:
-                    sight.check_changed(entries)
+                    lost += sight.changed(entries)
                 for number in holding:
                     met.setdefault(number, sight.agent(entries[number - 1], number, step, place.distance))
             agent = chosen(entries, met)
+            for client, refusal in lost:
+                if agent is None or client != agent.client:
+                    raise refusal
             if agent is None or agent.task is None:
                 return agent, None
             named = line[agent.step]

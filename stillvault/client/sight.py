@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import IntEnum
 from functools import cached_property
@@ -94,8 +94,8 @@ class Sight:
         """Whether every condition is met."""
         return self._place_holds(entry) and self._session(entry) is Met.YES and self._program(entry) is Met.YES
 
-    def check_changed(self, entries: Iterable[Entry]) -> None:
-        """Raises `Forbidden` where a process would be an agent, had its program not been replaced, moved or changed."""
+    def changed(self, entries: Iterable[Entry]) -> Iterator[tuple[str, Forbidden]]:
+        """The agents that the process would be, had its program not been replaced, moved or changed, each with its refusal."""
         for entry in entries:
             if not self._place_holds(entry):
                 continue
@@ -103,11 +103,14 @@ class Sight:
             if Met.NO in (session, program) or session is program is Met.YES:
                 continue
             if program is Met.CHANGED and entry.sha256 and self._files.match(self._key, entry.exe) is Met.YES:
-                raise Forbidden("identity-changed", f"{entry.exe} is not the program whose digest identities.toml gives for "
-                                f"{entry.client}", "an administrator looks at it and writes the new digest")
-            path = entry.exe if program is Met.CHANGED else entry.session
-            raise Forbidden("identity-changed", f"{path} was replaced while it runs, or moved, or runs as a copy, so it is not "
-                            f"known to be {entry.client} any more", "start the agent again, from the path that the file names")
+                why = f"{entry.exe} is not the program whose digest identities.toml gives for {entry.client}"
+                remedy = "an administrator looks at it and writes the new digest"
+            else:
+                path = entry.exe if program is Met.CHANGED else entry.session
+                why = (f"{path} was replaced while it runs, or moved, or runs as a copy, so it is not known to be {entry.client} "
+                       "any more")
+                remedy = "start the agent again, from the path that the file names"
+            yield entry.client, Forbidden("identity-changed", why, remedy)
 
     def agent(self, entry: Entry, number: int, step: int, distance: int) -> Agent:
         """The agent that an entry which holds makes of the caller."""

@@ -184,6 +184,22 @@ def test_a_digest_that_is_not_the_one_named_is_refused_and_not_the_host(house):
     assert b"is not the program whose digest" in err
 
 
+def test_a_copy_of_the_agent_around_it_or_below_it_makes_it_nobody_else(house):
+    """A copy alone is refused; behind or before the agent itself the caller is that agent either way."""
+    exe = path_of(house, "agent")
+    copy = program(house, "copy")
+    digest = hashlib.sha256(Path(exe).read_bytes()).hexdigest()
+    identities(house, entry(exe=exe, sha256=digest))
+    assert b"runs as a copy" in house.ended(agent(house, WHOAMI, name="copy"))[1]
+    for name, inner in (("copy", exe), ("agent", copy)):
+        seen = told(house, agent(house, f"{inner} -c '{WHOAMI}; true'; true", name=name))
+        assert (seen["identity"]["client"], seen["identity"]["exe"]) == ("agent/helper", exe), name
+    # What is another agent's copy still is nobody.
+    other = path_of(house, "agent-two")
+    identities(house, entry(exe=exe, sha256=digest), entry("agent/other", exe=other, sha256=digest))
+    assert b"runs as a copy" in house.ended(agent(house, f"{copy} -c '{WHOAMI}; true'; true"))[1]
+
+
 def test_a_program_that_was_replaced_while_it_runs_is_not_the_host(house):
     fifo = house.folder / "go"
     with contextlib.suppress(FileExistsError):
