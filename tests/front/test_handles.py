@@ -1,4 +1,4 @@
-"""`--detach`, `wait` and `run --handle`, against every answer that a daemon could give."""
+"""`--detach`, `wait` and `--handle`, against every answer that a daemon could give."""
 
 from __future__ import annotations
 
@@ -62,6 +62,38 @@ def test_run_detach_asks_for_everything_and_runs_nothing(front: Front) -> None:
         ended = front("run", "--detach", "--env", "A=sv://a#x", "--env", "B=sv://b", "--", "touch", "ran")
     assert (ended.exit, ended.out.decode(), (front.place / "ran").exists()) == (0, f"{H}\n", False)
     assert (desk.frames[0]["refs"], desk.frames[0]["argv"]) == (["a", "b"], ["touch", "ran"])
+    assert f"stillvault run --handle {H} .." in ended.err
+
+
+@pytest.mark.parametrize("words", [("run", "--detach", "--env", "A=sv://a", "--", "true"),
+                                   ("inject", "--detach", "-i", "t", "-o", "f")])
+def test_what_was_asked_for_a_command_or_a_file_is_not_said_to_be_printed(front: Front, words: tuple[str, ...]) -> None:
+    """Also where it is one value alone: `wait` would show it to whoever reads along."""
+    (front.place / "t").write_text("{{ sv://a }}")
+    with front.daemon(Desk(["a"], "pending", **PENDING)):
+        ended = front(*words)
+    assert f"stillvault {words[0]} --handle {H} .." in ended.err
+    assert "stillvault wait" not in ended.err
+
+
+def test_a_file_is_asked_for_now_and_written_later(front: Front) -> None:
+    (front.place / "t").write_text("{{ sv://a#x }}, {{ sv://b }}")
+    words = ("inject", "-i", "t", "-o", "f")
+    desk = Desk(["a", "b"], "pending", **PENDING)
+    with front.daemon(desk):
+        ended = front(*words, "--detach", "--reason", "r")
+    assert (ended.exit, ended.out.decode(), (front.place / "f").exists()) == (0, f"{H}\n", False)
+    assert desk.frames == [{"v": 1, "verb": "ask", "refs": ["a", "b"], "reason": "r"}]
+    with front.daemon(Desk(["a", "b"], "pending", **PENDING)):
+        assert front(*words, "--handle", H, "--wait", "1s").exit == 11
+    with front.daemon(Desk(["a"])) as daemon:
+        ended = front(*words, "--handle", H)
+        assert (ended.exit, "does not hold sv://b" in ended.err) == (2, True)
+    assert [call["verb"] for call in daemon.calls] == ["state"]
+    assert not (front.place / "f").exists()
+    with front.daemon(Desk(["b", "a"])):
+        assert front(*words, "--handle", H).exit == 0
+    assert (front.place / "f").read_bytes() == b"first value, second value"
 
 
 def test_wait_delivers_as_read_does(front: Front) -> None:
@@ -127,6 +159,10 @@ def test_a_look_without_waiting(front: Front) -> None:
     (["run", "--handle", H, "--detach", "--", "true"], "--handle takes what was asked before"),
     (["run", "--detach", "--", "true"], "no reference"), (["read", "sv://a", "--wait", "0s"], "--wait takes a time"),
     (["run", "--detach", "--wait", "5s", "--env", "A=sv://a", "--", "true"], "goes without --wait"),
+    (["inject", "-i", "t", "-o", "f", "--handle", H, "--uses", "2"], "--handle takes what was asked before"),
+    (["inject", "-i", "t", "-o", "f", "--handle", H, "--detach"], "--handle takes what was asked before"),
+    (["inject", "-i", "t", "-o", "f", "--detach", "--wait", "5s"], "goes without --wait"),
+    (["inject", "-i", "t", "-o", "f", "--handle", "h"], "is not a handle"),
 ])
 def test_usage(front: Front, words: list[str], why: str) -> None:
     ended = front(*words)

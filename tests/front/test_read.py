@@ -63,6 +63,17 @@ def test_json(front: Front, value: bytes) -> None:
     assert (answer["v"], answer["path"], answer["version"], answer["from"]) == (1, "a", 3, "release")
 
 
+def test_dry_run_asks_nobody(front: Front) -> None:
+    plan = {"path": "a/b", "client": "host/db-1", "people": ["alice"], "needed": 1, "leased": False}
+    with front.daemon(lambda call: call.say(event="plan", refs=[plan])) as daemon:
+        ended = front("read", "sv://a/b#f", "--dry-run")
+        answer = json.loads(front("read", "sv://a/b", "--dry-run", "--format", "json").out)
+    assert (ended.exit, ended.out.decode()) == (0, "sv://a/b#f\n    asks 1 of alice as host/db-1\n")
+    assert ended.err == "nobody was asked\n"
+    assert [call["verb"] for call in daemon.calls] == ["plan", "plan"]
+    assert answer == {"v": 1, "references": [{"reference": "sv://a/b", "names": [], "plan": plan}]}
+
+
 def test_a_terminal_needs_reveal(front: Front) -> None:
     # Nobody is asked: there is no daemon at all.
     ended = front.on_terminal("read", "sv://prod/db")

@@ -139,13 +139,14 @@ fn unexpected(verb: &str, what: &OsStr) -> Fault {
 }
 
 fn read(line: &mut Line) -> Result<Verb, Fault> {
-    let (mut references, mut output, mut detach) = (Vec::new(), Output::new(), false);
+    let (mut references, mut output, mut detach, mut dry_run) = (Vec::new(), Output::new(), false, false);
     let mut question = Question::default();
     while let Some(token) = line.next()? {
         match token {
             Token::Word(word) => references.push(Reference::parse(&word.to_string_lossy())?),
             Token::Flag(flag) => match flag.as_str() {
                 "--detach" => detach = true,
+                "--dry-run" => dry_run = true,
                 "-h" | "--help" => return Ok(Verb::Help(help::READ)),
                 flag => {
                     if !output.flag(flag, line)? && !line.question(flag, &mut question)? {
@@ -162,7 +163,7 @@ fn read(line: &mut Line) -> Result<Verb, Fault> {
     }
     let mut references = references.into_iter();
     match (references.next(), references.next()) {
-        (Some(reference), None) => Ok(Verb::Read(Read { reference, output, detach, question })),
+        (Some(reference), None) => Ok(Verb::Read(Read { reference, output, detach, dry_run, question })),
         _ => Err(Fault::usage("stillvault read takes one reference", "stillvault read sv://PATH")),
     }
 }
@@ -206,7 +207,8 @@ fn run(line: &mut Line) -> Result<Verb, Fault> {
                 let mut command = vec![program];
                 command.extend(line.rest()?);
                 let run = Run { bindings, env_files, files, no_masking, detach, handle, dry_run, question, command };
-                return check_run(&run).map(|()| Verb::Run(run));
+                check_later(run.handle.as_ref(), run.detach, &run.question)?;
+                return Ok(Verb::Run(run));
             }
             Token::Flag(flag) => match flag.as_str() {
                 "--env" => bindings.push(binding("--env", &line.text("--env")?)?),
@@ -228,13 +230,14 @@ fn run(line: &mut Line) -> Result<Verb, Fault> {
     Err(Fault::usage("stillvault run takes a command", "stillvault run --env NAME=sv://PATH -- CMD"))
 }
 
-fn check_run(run: &Run) -> Result<(), Fault> {
-    let asks = run.question.reason.is_some() || run.question.ttl.is_some() || run.question.is_lease();
-    if run.handle.is_some() && (run.detach || asks) {
+/// What is asked and what is taken are two calls: neither takes what belongs to the other.
+fn check_later(handle: Option<&Handle>, detach: bool, question: &Question) -> Result<(), Fault> {
+    let asks = question.reason.is_some() || question.ttl.is_some() || question.is_lease();
+    if handle.is_some() && (detach || asks) {
         let message = "--handle takes what was asked before: it goes without --detach, --reason, --ttl, --window and --uses";
         return Err(Fault::usage(message, "give them where the handle is asked for"));
     }
-    if run.detach && run.question.wait.is_some() {
+    if detach && question.wait.is_some() {
         return Err(Fault::usage("--detach gives a handle at once: it goes without --wait", "give it with --handle"));
     }
     Ok(())
@@ -255,6 +258,7 @@ fn binding(flag: &str, text: &str) -> Result<(OsString, Reference), Fault> {
 
 fn inject(line: &mut Line) -> Result<Verb, Fault> {
     let (mut template, mut output, mut mode, mut force, mut dry_run) = (None, None, 0o600, false, false);
+    let (mut detach, mut handle) = (false, None);
     let mut question = Question::default();
     while let Some(token) = line.next()? {
         match token {
@@ -265,6 +269,8 @@ fn inject(line: &mut Line) -> Result<Verb, Fault> {
                 "--mode" => mode = line.mode()?,
                 "--force" => force = true,
                 "--dry-run" => dry_run = true,
+                "--detach" => detach = true,
+                "--handle" => handle = Some(Handle::parse(&line.text("--handle")?)?),
                 "-h" | "--help" => return Ok(Verb::Help(help::INJECT)),
                 flag => {
                     if !line.question(flag, &mut question)? {
@@ -274,8 +280,11 @@ fn inject(line: &mut Line) -> Result<Verb, Fault> {
             },
         }
     }
+    check_later(handle.as_ref(), detach, &question)?;
     match (template, output) {
-        (Some(template), Some(output)) => Ok(Verb::Inject(Inject { template, output, mode, force, dry_run, question })),
+        (Some(template), Some(output)) => {
+            Ok(Verb::Inject(Inject { template, output, mode, force, detach, handle, dry_run, question }))
+        }
         _ => Err(Fault::usage("stillvault inject takes a template and a file to write", "stillvault inject -i TEMPLATE -o FILE")),
     }
 }

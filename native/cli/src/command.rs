@@ -30,6 +30,8 @@ pub struct Read {
     pub output: Output,
     /// Give a handle, and do not wait.
     pub detach: bool,
+    /// Say what would be asked, and ask nobody.
+    pub dry_run: bool,
     /// What goes with the question.
     pub question: Question,
 }
@@ -79,6 +81,10 @@ pub struct Inject {
     pub mode: u32,
     /// Replace a file that exists.
     pub force: bool,
+    /// Give a handle, and write nothing.
+    pub detach: bool,
+    /// Use the values of what was asked before.
+    pub handle: Option<Handle>,
     /// Say what would be asked, and ask nobody.
     pub dry_run: bool,
     /// What goes with the question.

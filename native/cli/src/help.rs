@@ -46,7 +46,7 @@ More: stillvault help VERB, stillvault help exit-codes
 pub const READ: &str = "\
 stillvault read sv://PATH[#FIELD] [-n] [--out-file F [--mode 0600] [--force]]
                 [--reveal] [--reason TEXT] [--ttl 5m] [--wait 1h]
-                [--window 5m] [--uses N] [--detach]
+                [--window 5m] [--uses N] [--detach | --dry-run]
 
 Prints one value, raw: exactly the bytes that were sealed. To a terminal only
 with --reveal, and then with a line end unless -n is given. Ctrl-C withdraws.
@@ -61,6 +61,7 @@ with --reveal, and then with a line end unless -n is given. Ctrl-C withdraws.
   --window 5m     the longest lease to ask for (0s: none); people can shorten it
   --uses N        how often it may be used, likewise
   --detach        print a handle at once; fetch the value with stillvault wait
+  --dry-run       print what would be asked of whom, and ask nobody
   --format json   the value as text, or base64url where it is not UTF-8
 ";
 
@@ -97,7 +98,7 @@ CMD cannot be executed, 127 when there is none; 128 + n after signal n.
 pub const INJECT: &str = "\
 stillvault inject -i TEMPLATE -o FILE [--mode 0600] [--force]
                   [--reason TEXT] [--ttl 5m] [--wait 1h] [--window 5m]
-                  [--uses N] [--dry-run]
+                  [--uses N] [--detach | --handle HANDLE] [--dry-run]
 
 Writes FILE from TEMPLATE with each {{ sv://PATH }} or {{ sv://PATH#FIELD }}
 replaced by the value, byte for byte; everything else stays as it is. FILE
@@ -105,6 +106,8 @@ appears whole or not at all.
 
   --mode 0600     its permissions
   --force         replace a file that exists (never a link)
+  --detach        ask for what FILE needs, print a handle at once, write nothing
+  --handle H      use the values of that handle; it must hold what FILE needs
   --dry-run       print what would be asked of whom, and ask nobody
 ";
 
@@ -127,6 +130,7 @@ Ctrl-C leaves it as it is; stillvault cancel HANDLE withdraws it.
   --wait 25s      how long to wait at most; 0s is a look without waiting.
                   Without it until it is decided
 Values of several secrets go to a command: stillvault run --handle HANDLE ..
+or into a file: stillvault inject --handle HANDLE ..
 ";
 
 /// `stillvault help credential`.

@@ -4,8 +4,9 @@ use serde_json::Value as Json;
 
 use crate::command::Inject;
 use crate::fault::{Fault, Format, exit};
+use crate::later::Fetch;
 use crate::template::{self, Part};
-use crate::{ask, field, infile, listing, out, outfile, reference, text};
+use crate::{ask, field, infile, later, listing, out, outfile, reference, text};
 
 /// Writes the file. One question for all references; the file appears whole or not at all.
 pub fn inject(wanted: &Inject, format: Format) -> Result<u8, Fault> {
@@ -19,7 +20,14 @@ pub fn inject(wanted: &Inject, format: Format) -> Result<u8, Fault> {
         let message = format!("{} holds no reference", wanted.template.display());
         return Err(Fault::usage(message, "write {{ sv://PATH }} where a value belongs"));
     }
-    let answer = ask::ask(reference::paths(&template.references), None, &wanted.question, format)?;
+    let paths = reference::paths(&template.references);
+    if wanted.detach {
+        return later::detach(&paths, None, &wanted.question, &Fetch::Verb("inject"), format);
+    }
+    let answer = match &wanted.handle {
+        Some(handle) => later::take(handle, Some(&paths), wanted.question.wait, format)?,
+        None => ask::ask(paths, None, &wanted.question, format)?,
+    };
     let contents = field::contents(&template.references, &answer.paths, &answer.values)?;
     let pieces = template.parts.iter().map(|part| match part {
         Part::Text(text) => *text,

@@ -1,4 +1,4 @@
-//! `--detach` asks and comes back at once; `wait` and `run --handle` fetch what was asked. Ending `wait` does not withdraw it.
+//! `--detach` asks and comes back at once; `wait` and `--handle` fetch what was asked. Ending `wait` does not withdraw it.
 
 use serde_json::Value as Json;
 
@@ -32,7 +32,7 @@ pub fn take(handle: &Handle, needed: Option<&[Path]>, wait: Option<u64>, format:
     }
     if let Some(missing) = needed.into_iter().flatten().find(|path| !paths.contains(path)) {
         let message = format!("{} does not hold {missing}", handle.name);
-        return Err(Fault::usage(message, "ask for everything that the command needs, with run --detach"));
+        return Err(Fault::usage(message, "ask for everything that is needed, with --detach"));
     }
     link.values("take", fields(handle, wait), paths, wait, format)
 }
@@ -42,18 +42,33 @@ fn paths(state: &Frame) -> Result<Vec<Path>, Fault> {
     refs.map(|one| Path::parse(one.as_str().unwrap_or_default())).collect()
 }
 
-/// Asks for `paths` and prints the handle. The value is asked for later, maybe as `field` of it.
+/// How the values of a handle will be fetched.
+pub enum Fetch<'a> {
+    /// One value by `wait`, maybe as a field of it.
+    Wait(Option<&'a Field>),
+    /// All of them by this verb with `--handle`, so that none is printed.
+    Verb(&'static str),
+}
+
+/// Asks for `paths` and prints the handle, and how to go on with it.
 pub fn detach(
     paths: &[Path],
     argv: Option<&[std::ffi::OsString]>,
     question: &Question,
-    field: Option<&Field>,
+    fetch: &Fetch<'_>,
     format: Format,
 ) -> Result<u8, Fault> {
     let mut link = Link::open()?;
     let mut event = link.call("ask", frame(paths, argv, question)?, &[], "handle", None, format)?;
     let name = event.get("handle").and_then(Json::as_str).unwrap_or_default();
-    let name = field.map_or_else(|| name.to_owned(), |field| format!("{name}#{}", field.as_str()));
+    let (name, then) = match fetch {
+        Fetch::Wait(field) => {
+            let name = field.map_or_else(|| name.to_owned(), |field| format!("{name}#{}", field.as_str()));
+            let then = format!("wait '{name}'");
+            (name, then)
+        }
+        Fetch::Verb(verb) => (name.to_owned(), format!("{verb} --handle {name} ..")),
+    };
     match format {
         Format::Json => {
             event.remove("event");
@@ -66,10 +81,7 @@ pub fn detach(
             if event.get("card").is_some() {
                 text::note(&format!("{}\n", waiting::line(&event, waiting::now())));
             }
-            text::note(&format!(
-                "  stillvault {}\n",
-                if paths.len() == 1 { format!("wait '{name}'") } else { format!("run --handle {name} ..") }
-            ));
+            text::note(&format!("  stillvault {then}\n"));
         }
     }
     Ok(exit::OK)

@@ -4,6 +4,7 @@
 
 use crate::command::Run;
 use crate::fault::{Fault, Format, exit};
+use crate::later::Fetch;
 use crate::mask::{Patterns, SHORTEST};
 use crate::{ask, child, environment, field, later, listing, reference, text, value};
 
@@ -22,7 +23,7 @@ pub fn run(wanted: &Run, format: Format) -> Result<u8, Fault> {
                 "there is no reference in the environment, so there is nothing to ask for",
                 "see stillvault help run",
             )),
-            some => later::detach(some, Some(&wanted.command), &wanted.question, None, format),
+            some => later::detach(some, Some(&wanted.command), &wanted.question, &Fetch::Verb("run"), format),
         };
     }
     if paths.is_empty() {
