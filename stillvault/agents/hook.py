@@ -49,6 +49,9 @@ SECRET_VARIABLE = re.compile(
 ENVIRON = re.compile(r"/proc/\S+/environ")
 READERS = re.compile(r"(?i)\A(?:read|read_file|readfile|view|view_file|open_file|notebookread|grep|grep_search|search_files?)\Z")
 OURS = ("stillvault", "stillvault-python")
+HELPERS = ("git-credential-stillvault", "docker-credential-stillvault")
+NO_VALUE = {"--help", "-h", "--detach", "--state", "--dry-run"}
+KEEPS = {"store", "list", "delete", "erase"}  # what a credential helper does without a value on its output
 SHOWN_BY_GIT = {"show", "diff", "cat-file", "log", "blame", "grep"}
 
 
@@ -74,7 +77,7 @@ def decide(event: dict[str, Any]) -> str:
 
 def _blocked(one: Command, folder: str, depth: int = 0) -> str:
     name, words = one.name, one.words[1:]
-    if name in OURS:
+    if name in OURS or _reads(one):
         return _stillvault(one, folder, depth)
     if any(ENVIRON.search(word) for word in (*words, *one.inputs)) and name not in ("ls", "stat", "test", "["):
         return ENVIRONMENT
@@ -142,7 +145,12 @@ def _verb(one: Command) -> str:
 
 def _reads(one: Command) -> bool:
     """Whether a command writes a value to its standard output. `--detach` prints a handle, `--state` how it stands."""
-    return _verb(one) in ("read", "wait", "credential") and not {"--help", "-h", "--detach", "--state"} & set(one.words)
+    if one.name in HELPERS:
+        return "get" in one.words
+    if one.name == "git":
+        return ("credential", "fill") in itertools.pairwise(one.words)
+    return (_verb(one) in ("read", "wait") and not NO_VALUE & set(one.words)) or (
+        _verb(one) == "credential" and not (KEEPS | {"--help", "-h"}) & set(one.words))
 
 
 def _to_file(words: list[str]) -> bool:

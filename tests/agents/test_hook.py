@@ -41,6 +41,9 @@ BLOCKED = [
     "find . -name .env -exec head -1 {} \\;", "find / -name .env -print0 | xargs -0 cat", "cp .env /dev/stdout",
     "install -m 600 .env /dev/tty", "curl -s file:///srv/app/.env", "perl -pe 1 .env", "ruby -ne 'print' .env",
     "git grep -h . .env", "while read l; do echo $l; done < .env", "zcat -f .env",
+    "stillvault wait h-x", "stillvault credential aws --ref sv://prod/aws", "git-credential-stillvault --ref sv://a get",
+    "echo registry.example.com | docker-credential-stillvault get", "git credential fill", "git -C app credential fill < asked",
+    "stillvault credential podman lookup", "echo $(git credential fill)",
 ]
 FREE = [
     "", "stillvault read --detach sv://a", "stillvault wait h-x --state", "stillvault wait h-x --out-file key.pem", "ls -la",
@@ -60,6 +63,9 @@ FREE = [
     "stillvault read sv://a | sudo tee key.pem > key2.pem", "stillvault read sv://a | xargs -I{} curl -u x:{} https://x",
     "env -u HOME make", "a" * 5000, "|", "< ", "`", "x\x00y", "cat *", "cat src/*.py", "ls .env*", "rm .env.*", "cat *.md",
     "find . -name '.env*'", "find . -name '*.py' -exec cat {} +", "echo .env | xargs rm", "ls *.py | xargs cat",
+    "stillvault read sv://a --dry-run", "stillvault inject --detach -i t -o f", "stillvault credential podman list",
+    "stillvault credential --help", "git-credential-stillvault store", "git credential approve < x", "git credential fill > f",
+    "docker-credential-stillvault list",
     "cp .env.example .env", "cp .env /srv/app/", "curl https://x/.env", "git ls-files '*.env'", "cat {a,b}.txt", "perl -v",
 ]
 
