@@ -37,6 +37,8 @@ DATABASE = "stillvault.db"
 LARGEST = 64 * 1024 * 1024 * 1024  # bytes of a member: a backup is not a bomb
 LARGEST_MANIFEST = 64 * 1024
 BLOCK = 1 << 20
+DATABASES = (DATABASE, *(DATABASE + ending for ending in ("-wal", "-shm", "-journal")))
+OWN = (*DATABASES, *KEYS, "config.toml", "own-chain.pem", "relay.lock", "reserve")  # files of a data directory
 LAST = "last_backup"  # the fact that says when the last one was written (unix seconds)
 TARFILE_RAISES = (ValueError, MemoryError, RecursionError)  # for headers that lie about numbers, lengths and depth
 NOT_OURS = "it is not a backup of a relay"
@@ -72,9 +74,10 @@ def backup(
     them; what lies in the clear until then stays in the data directory. `stop` ends it early.
 
     Raises:
-        BadSetting: no database, no room, a target that cannot be written, a damaged database, `stop`.
+        BadSetting: no database, no room, a target that is another file or cannot be written, a damaged database, `stop`.
     """
     directory = settings.directory
+    _require_place(directory, target)
     for needed in (database_path(directory), directory / "log.key"):
         if not needed.exists():
             raise BadSetting(str(directory), "data", f"there is no {needed.name}", "Name the data directory of a relay.")
@@ -113,6 +116,26 @@ def note(settings: Settings, now: int) -> None:
     """Remembers that a backup was written, beside a relay that may run."""
     with closing(open_writer(database_path(settings.directory))) as connection, connection:
         trust.set_fact(connection, LAST, str(now))
+
+
+def _require_place(directory: Path, target: Path) -> None:
+    """A backup takes the place of an older one, and of nothing else: a mistyped name must not cost a database or a key."""
+    try:
+        own = target.resolve() in [(directory / one).resolve() for one in OWN]
+        taken = own or not target.name or (target.exists() and not _is_backup(target))
+    except (OSError, RuntimeError):
+        return  # whatever it is (RuntimeError: links in a circle), writing there says so
+    if taken:
+        raise BadSetting(str(target), "backup", "another file is there, or has that name", "Name a new file, or an older backup.")
+
+
+def _is_backup(file: Path) -> bool:
+    """Whether a file is one that `backup` wrote, or an empty one that somebody made for it."""
+    if not file.is_file():
+        return False
+    with open(file, "rb") as reading:
+        head = reading.read(512)
+    return not head or head.startswith((MANIFEST.encode() + b"\0", agefile.HEADER))
 
 
 def require_room(settings: Settings) -> None:
@@ -259,8 +282,10 @@ def restore(settings: Settings, source: Path, identity: Path | None = None) -> M
     prepare_directory(directory)
     held = lock(directory)
     try:
-        if database_path(directory).exists():
-            raise BadSetting(str(directory), "data", "there is a database already", "Restore into an empty directory.")
+        # Any piece of one: a log that a database left would be played into the restored one.
+        if any((directory / one).exists() for one in DATABASES):
+            rule = "there is a database already, or what one left"
+            raise BadSetting(str(directory), "data", rule, "Restore into an empty directory.")
         with tempfile.TemporaryDirectory(dir=directory, prefix=".restore-") as scratch:
             folder = Path(scratch)
             manifest = unpack(source, identity, folder)

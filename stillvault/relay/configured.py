@@ -102,6 +102,9 @@ def _toml(path: Path) -> dict[str, tuple[str, Any]]:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadSetting(str(path), "file", f"it is not TOML: {error}", "Mend that line.") from error
+    except (ValueError, RecursionError) as error:
+        rule = "a number in it is too long, or a list too deep"
+        raise BadSetting(str(path), "file", rule, "See docs/configuration.md for all settings.") from error
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         if name in GROUPS and isinstance(value, dict):
@@ -129,6 +132,8 @@ def _built(given: Mapping[str, tuple[str, Any]]) -> Settings:
         group, _, inner = name.rpartition(".")
         struct: type[Struct] = GROUPS[group] if group else Settings
         declared = next(field for field in fields(struct) if field.name == inner)
+        if isinstance(value, str) and "\0" in value:
+            raise BadSetting(where, name, "it holds a NUL character", "Take it out.")
         # Text from flags and variables may stand for a number or a list; TOML has types of its own, and they must fit.
         from_text = isinstance(value, str) and ("environment" in where or where.startswith("--"))
         if from_text and isinstance(declared.default, tuple):

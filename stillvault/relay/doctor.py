@@ -28,6 +28,10 @@ def look(settings: Settings) -> Iterator[Finding]:
     yield from _made(settings, (("directory", _look_at_directory),))
     if not settings.directory.is_dir():
         return  # nothing that a backup would mend
+    if not database_path(settings.directory).exists():
+        fix = "Name the relay's directory with --data, start the relay once, or restore a backup."
+        yield "database", False, f"data: there is no {database_path(settings.directory).name} in it. {fix}"
+        return
     yield from look_inside(settings, int(time.time()))
     yield from _made(settings, (("certificate", _look_at_certificate), ("disk", _look_at_disk)))
     yield from _made(settings, (("backup", _look_at_backup), ("profile", _look_at_profile)))

@@ -133,7 +133,7 @@ def health(url: str | None, data: str | None) -> None:
         connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
         connection.request("GET", "/readyz", headers=headers)
         ready = connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+    except (OSError, UnicodeError, http.client.HTTPException):
         ready = False
     if not ready:
         click.echo("stillvault-relay: not ready. Look at the relay's log on stderr.", err=True)
@@ -146,10 +146,15 @@ def _to_ask(url: str | None, data: str | None) -> tuple[str, int, dict[str, str]
     if url is None:
         host, port = settings_of(data=data).address
         return ANYWHERE.get(host, host), port, {"Host": f"localhost:{port}"}
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise click.UsageError("--url is https://host[:port]")
-    return parts.hostname, parts.port or 443, {}
+    refused = click.UsageError("--url is https://host[:port]")
+    try:
+        parts = urlsplit(url)
+        name, number = parts.hostname, parts.port
+    except ValueError:  # a port or an address that is none
+        raise refused from None
+    if parts.scheme != "https" or not name:
+        raise refused
+    return name, number or 443, {}
 
 
 for _verb in (keeping.backup, keeping.restore, keeping.sealed, keeping.upgrade, keeping.doctor):

@@ -186,6 +186,6 @@ _EXAMPLE = {"listen": "127.0.0.1:8443", "metrics": "127.0.0.1:9464, or off"}
 def _split_listen(name: str, listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+    if not colon or not host or not listen.isascii() or not port.isdecimal() or int(port) > 65535:
         raise BadSetting("settings", name, "it is not HOST:PORT", f"Write for example {_EXAMPLE[name]}.")
     return host, int(port)

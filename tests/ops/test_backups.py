@@ -88,6 +88,40 @@ def test_a_backup_without_a_file_asks_for_one(directory: Path) -> None:
         assert b"Missing argument 'FILE'." in done.stderr
 
 
+def test_a_backup_takes_the_place_of_nothing_but_a_backup(relay: RelayProcess, directory: Path) -> None:
+    """A mistyped name, or a script that was pointed at the wrong file, must not cost a database or a key."""
+    text, folder = directory / "text", directory / "folder"
+    text.write_text("mine\n")
+    folder.mkdir()
+    data = relay.data
+    (data / "link").symlink_to(data / "log.key")
+    own = [*archive.DATABASES, "log.key", "tls/ca.key", "relay.lock", "reserve", "config.toml", "link"]
+    before = {path: path.read_bytes() for path in [data / "log.key", data / "tls" / "ca.key", text]}
+    for target in [*(data / one for one in own), text, Path("/dev/null")]:
+        assert "another file is there" in refused(relay, "backup", "--data", str(data), str(target)), target
+    assert "another file is there" in refused(relay, "backup", "--data", str(data), "")
+    assert relay.command("backup", "--data", str(data), str(folder)).returncode == 2
+    assert {path: path.read_bytes() for path in before} == before
+    assert Path("/dev/null").is_char_device()
+    assert relay.call("GET", "/readyz").status == 200
+    (directory / "empty").touch()  # as mktemp leaves it
+    for name in ("new", "new", "empty"):
+        done = relay.command("backup", "--data", str(data), str(directory / name))
+        assert done.returncode == 0, done.stderr
+        assert verified(relay, directory / name)[0] == 0
+
+
+def test_a_log_that_a_database_left_is_not_played_into_a_restored_one(relay: RelayProcess, directory: Path) -> None:
+    file = written(relay)
+    new = directory / "new"
+    new.mkdir(mode=0o700)
+    for name in ("stillvault.db-wal", "stillvault.db-journal"):
+        (new / name).write_bytes(b"x")
+        assert "there is a database already, or what one left" in refused(relay, "restore", "--data", str(new), str(file))
+        (new / name).unlink()
+    assert relay.command("restore", "--data", str(new), str(file)).returncode == 0
+
+
 def test_a_backup_that_fails_is_said_and_the_relay_goes_on(directory: Path) -> None:
     settings = {"backup.every_seconds": "1", "backup.directory": str(directory / "no" / "where")}
     relay = RelayProcess(directory / "data", **settings).start()

@@ -107,6 +107,16 @@ def test_doctor_without_a_directory_says_that_alone(directory: Path) -> None:
     ]
 
 
+def test_doctor_makes_no_database_where_there_is_none(directory: Path) -> None:
+    relay = RelayProcess(directory / "data")
+    relay.data.mkdir(mode=0o700)
+    done = relay.command("doctor", "--data", str(relay.data))
+    assert done.returncode == 1
+    fix = "Name the relay's directory with --data, start the relay once, or restore a backup."
+    assert done.stdout.decode().splitlines()[1:] == [f"FAIL database: data: there is no stillvault.db in it. {fix}"]
+    assert list(relay.data.iterdir()) == []
+
+
 @pytest.mark.parametrize("number", OLDER)
 def test_a_relay_upgrades_when_it_starts_after_a_backup(directory: Path, number: int) -> None:
     relay = relay_on(directory, number)

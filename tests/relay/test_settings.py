@@ -94,6 +94,38 @@ def test_a_bad_variable_is_refused(directory: Path, environment: dict[str, str],
         load({"data": str(directory)}, environment)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("listen = " + "[" * 20_000, "a number in it is too long, or a list too deep"),
+        ("[limits]\nidle_seconds = " + "9" * 5000, "a number in it is too long, or a list too deep"),
+        ('tls_cert = "\\u0000"\ntls_key = "x"', "line 1: tls_cert: it holds a NUL character"),
+        ("listen = \n", "it is not TOML"),
+    ],
+)
+def test_a_strange_file_is_refused_in_words(directory: Path, text: str, said: str) -> None:
+    (directory / "config.toml").write_text(text)
+    with pytest.raises(BadSetting, match=re.escape(said)):
+        load({"data": str(directory)}, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["health", "--url", "https://localhost:99999"], 2, "--url is https://host[:port]"),
+        (["health", "--url", "https://[::1"], 2, "--url is https://host[:port]"),
+        (["health", "--url", "http://localhost"], 2, "--url is https://host[:port]"),
+        (["health", "--url", f"https://{'a' * 70}.example"], 14, "not ready"),
+        (["serve", "--listen", "ä.example:1"], 78, "listen: it is not HOST:PORT"),
+        (["serve", "--listen", "localhost:١"], 78, "listen: it is not HOST:PORT"),
+    ],
+)
+def test_a_name_that_is_none_is_no_traceback(directory: Path, words: list[str], status: int, said: str) -> None:
+    done = RelayProcess(directory / "data").command(*words, "--data", str(directory / "data"))
+    assert (done.returncode, said in done.stderr.decode()) == (status, True), done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_a_rule_between_settings_names_the_line_the_variable_or_the_flag(directory: Path) -> None:
     (directory / "config.toml").write_text('log_level = "info"\nlisten = "8443"\n')
     flags = {"data": str(directory)}

@@ -43,9 +43,9 @@ def open_writer(path: Path) -> Connection:
 
 
 def open_reader(path: Path) -> Connection:
-    """A connection that cannot write."""
+    """A connection that cannot write. It makes no file where there is none: `apsw.Error` then, as for a damaged one."""
     _check_version()
-    connection = _harden(apsw.Connection(str(path)))
+    connection = _harden(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE))
     connection.execute("PRAGMA query_only=ON")
     return connection
 
