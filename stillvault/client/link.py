@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ import msgspec
 from stillvault.client.identities import Identities
 from stillvault.crypto.public import Trust, b64encode, oid_of
 from stillvault.protocol.errors import Refused, StillvaultError, Unavailable
-from stillvault.protocol.messages import Events, Message, NewRequests, RequestState, RequestStates, SignedList
+from stillvault.protocol.messages import Events, LatestSecret, NewRequests, Nothing, RequestState, RequestStates, SignedList
 from stillvault.transport.http import Relay, RelayRefused
 from stillvault.transport.session import sign_in
 from stillvault.transport.trust import TrustStore
@@ -42,16 +43,6 @@ PAUSE_FIRST, PAUSE_MOST = 0.2, 10.0  # seconds between attempts
 SESSION_MARGIN = 60  # seconds before its end at which a session is renewed
 MAX_OUTBOX = 4096  # objects; beyond it the oldest are dropped
 BATCH = 64  # objects a call
-
-
-class Latest(Message):
-    """GET /v1/secrets/latest."""
-
-    secret: msgspec.Raw
-
-
-class Nothing(msgspec.Struct):
-    """An answer whose content does not matter."""
 
 
 class Line:
@@ -127,7 +118,7 @@ class Link:
     def latest(self, path: str) -> bytes:
         """The newest signed secret of a path, not verified."""
         route = f"/v1/secrets/latest?path={quote(path, safe='')}"
-        return bytes(self._call(lambda relay, token: relay.call("GET", route, returns=Latest, token=token)).secret)
+        return bytes(self._call(lambda relay, token: relay.call("GET", route, returns=LatestSecret, token=token)).secret)
 
     # ---- the outbox ----------------------------------------------------------------------------------------------------
 
@@ -136,38 +127,34 @@ class Link:
         self._outbox.append((kind, signed))
 
     def flush(self) -> None:
-        """Sends what is in the outbox, in order. What the relay does not take for want of a line stays."""
+        """Sends what is in the outbox, in order. What the relay has neither taken nor refused stays."""
         with self._sending:
-            while self._outbox:
-                kind = self._outbox[0][0]
-                batch: list[bytes] = []
-                for waiting, signed in list(self._outbox)[:BATCH]:
-                    if waiting != kind:
-                        break
-                    batch.append(signed)
+            alone = 0  # objects that go one at a time: together they were refused, for the sake of one of them
+            while batch := self._oldest(1 if alone else BATCH):
                 try:
-                    self._post_batch(kind, batch)
+                    self._post_batch(batch)
                 except RelayRefused as error:
                     if error.status >= 500:
                         return
-                    self._one_by_one(kind, batch)
+                    if len(batch) > 1:
+                        alone = len(batch)
+                        continue
+                    log.warning("the relay refused one of our %s: %s", batch[0][0], error.code)
                 except StillvaultError:
                     return
-                for _ in batch:
-                    self._outbox.popleft()
+                alone = max(0, alone - len(batch))
+                for one in batch:
+                    if self._outbox[0] is one:  # not where a full outbox dropped it meanwhile
+                        self._outbox.popleft()
 
-    def _one_by_one(self, kind: Kind, batch: list[bytes]) -> None:
-        for one in batch:
-            try:
-                self._post_batch(kind, [one])
-            except RelayRefused as error:
-                log.warning("the relay refused one of our %s: %s", kind, error.code)
-            except StillvaultError as error:
-                log.warning("one of our %s was not sent: %s", kind, error.code)
+    def _oldest(self, most: int) -> list[tuple[Kind, bytes]]:
+        """What waits longest, of one kind."""
+        waiting = list(self._outbox)[:most]
+        return list(takewhile(lambda one: one[0] == waiting[0][0], waiting))
 
-    def _post_batch(self, kind: Kind, batch: list[bytes]) -> None:
-        body = SignedList(objects=[msgspec.Raw(one) for one in batch])
-        self._call(lambda relay, token: relay.call("POST", f"/v1/{kind}", body, returns=Nothing, token=token))
+    def _post_batch(self, batch: list[tuple[Kind, bytes]]) -> None:
+        body = SignedList(objects=[msgspec.Raw(signed) for _, signed in batch])
+        self._call(lambda relay, token: relay.call("POST", f"/v1/{batch[0][0]}", body, returns=Nothing, token=token))
 
     # ---- the session ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 With `thrice`, each POST but a sign-in goes to the relay three times, the repeats at once and together; `again` says everything
 that ever passed once more, the last first. The party gets the answer to the first. What goes to `kept_back` waits for `let_go`.
+`instead` holds by path what the next POSTs there get in place of an answer: a status, or 0 for a line that breaks.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Messenger(ThreadingHTTPServer):
         self.upstream = upstream
         self.thrice = False
         self.kept_back = ""
+        self.instead: dict[str, list[int]] = {}
         self.arrived, self.let_go = threading.Event(), threading.Event()
         self.said: list[Said] = []
         self.repeats: list[tuple[str, int]] = []
@@ -95,6 +97,9 @@ class Passage(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if statuses := self.server.instead.get(self.path):
+            self._answer_instead(statuses.pop(0))
+            return
         if self.server.kept_back and self.path == self.server.kept_back:
             self.server.arrived.set()
             self.server.let_go.wait(PATIENCE)
@@ -104,6 +109,16 @@ class Passage(BaseHTTPRequestHandler):
         if self.server.thrice and not self.path.startswith("/v1/login"):
             with ThreadPoolExecutor(2) as both:
                 list(both.map(self.server.repeat, [said, said]))
+
+    def _answer_instead(self, status: int) -> None:
+        if not status:
+            self.close_connection = True
+            return
+        body = b'{"type":"about:blank","title":"Conflict","status":409,"code":"conflict","detail":"one of them"}'
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _headers(self) -> Headers:
         own = ("host", "connection", "content-length")

@@ -127,5 +127,27 @@ def test_a_signature_that_comes_too_late_releases_nothing(town: Town) -> None:  
     assert after["delivered"] == before["delivered"]
 
 
+def test_a_report_is_kept_where_the_line_breaks_after_a_refusal(town: Town) -> None:  # R15
+    """Two use reports are refused together; said one by one, the first meets a line that breaks. In the end both are logged."""
+    alice, bob, db = (town.parties[name] for name in ("alice", "bob", "host/db-1"))
+    alice.ok("policy", "set", "kept", "--match", "kept/**", "--people", "alice,bob", "--window", "5m")
+    paths = {"kept/one", "kept/two"}
+    for path in paths:
+        alice.ok("seal", path, stdin=b"the value")
+    run = ["run", *(part for path in sorted(paths) for part in ("--env", f"{path[5:].upper()}=sv://{path}")), "--", "true"]
+    asking = db.spawn(*run)
+    bob.ok("approve", card(bob), "--yes")
+    assert asking.wait(PATIENCE) == 0
+    town.wire.instead["/v1/uses"] = [409, 0]
+    db.ok(*run)  # from the leases
+    db.ok("leases", "purge")  # what ends is reported at once
+    for _ in range(200):
+        reported = [row["secret"] for row in rows(town) if row["kind"] == "lease-used"]
+        if set(reported) == paths:
+            break
+    assert sorted(reported) == sorted(paths)
+    assert town.wire.instead["/v1/uses"] == []
+
+
 def card_count(town: Town) -> int:
     return sum(len(town.parties[name].json("inbox")["cards"]) for name in ("alice", "bob"))
