@@ -37,15 +37,15 @@ class Outcome:
     late: list[str]  # oids of requests that were decided, ended or sealed again before: the decision changed nothing there
 
 
-def approve(account: Account, card: Card, *, window: int | None = None) -> Outcome:
-    """Releases every secret of the card to its requester. The window may only shrink."""
+def approve(account: Account, card: Card, *, window: int | None = None, uses: int = 0) -> Outcome:
+    """Releases every secret of the card to its requester. Window and uses (0: no limit of one's own) may only shrink."""
     keys = account.keys()
     trust = account.trust()
     head = _compare_heads(account, trust, card)
     now = account.clock()
     if now >= card.expires:
         raise Failed("expired", "the card has expired", "the program must ask again")
-    items = device.items_of(card, "approve", window)
+    items = device.items_of(card, "approve", window, uses)
     _remember(account, card, "approve", items, now)
     payload = device.decision(org=account.organisation.org_id, verdict="approve", own=account.own, items=items, issued=now,
                               expires=card.expires, roster=trust.pair, log_head=head)

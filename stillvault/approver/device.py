@@ -83,6 +83,12 @@ class Card:
         return max(one.window for one in self.facts)
 
     @property
+    def uses(self) -> int:
+        """The most uses of any of its requests; 0 means that one has no limit."""
+        limits = [one.uses for one in self.facts]
+        return max(limits) if all(limits) else 0
+
+    @property
     def expires(self) -> int:
         return self.first.request.expires
 
@@ -133,6 +139,7 @@ def describe(card: Card, now: int) -> dict[str, Any]:
         "age": max(0, now - request.issued),
         "expires": request.expires,
         "window": card.window,
+        "uses": card.uses,
         "people_needed": max(one.needed for one in card.facts),
         "people_approved": min(len(one.approved_by) for one in card.facts),
         "approved_by": sorted(set.intersection(*(set(one.approved_by) for one in card.facts))),
@@ -183,8 +190,13 @@ def choose(cards_waiting: Sequence[Card], name: str) -> Card:
     return found[0]
 
 
-def items_of(card: Card, verdict: str, window: int | None) -> list[Item]:
-    """The items of a decision on the whole card. The window may only shrink (7.4)."""
+def fewer(most: int, wanted: int) -> int:
+    """The lesser of two limits on uses, of which 0 is none."""
+    return min((one for one in (most, wanted) if one), default=0)
+
+
+def items_of(card: Card, verdict: str, window: int | None, uses: int = 0) -> list[Item]:
+    """The items of a decision on the whole card. Window and uses may only shrink (7.4)."""
     return [
         Item(
             request=b64encode(one.prompt.request.oid),
@@ -194,7 +206,7 @@ def items_of(card: Card, verdict: str, window: int | None) -> list[Item]:
             revision=one.secret.core.revision,
             index=one.prompt.index,
             window=min(one.window, one.window if window is None else window) if verdict == "approve" else 0,
-            uses=one.uses if verdict == "approve" else 0,
+            uses=fewer(one.uses, uses) if verdict == "approve" else 0,
         )
         for one in card.facts
     ]

@@ -54,7 +54,7 @@ def draw(card: dict[str, Any], *, colour: bool = False) -> str:
     left = card["expires"] - card["issued"] - card["age"]
     lines += _row("asked", f"{span(card['age']) if card['age'] else 'now'}" + (" ago" if card["age"] else ""),
                   f"{span(left)} left")
-    lines += _row("lease", "none: this once" if not card["window"] else f"up to {span(card['window'])}")
+    lines += _row("lease", *_lease(card["window"], card.get("uses", 0)))
     if card["people_needed"] > 1:
         dots = "●" * card["people_approved"] + "○" * (card["people_needed"] - card["people_approved"])
         lines += _row("quorum", f"{dots} {card['people_approved']} of {card['people_needed']}", ", ".join(card["approved_by"]))
@@ -90,6 +90,12 @@ def _warnings(card: dict[str, Any]) -> Iterable[str]:
     for one in card["requests"]:
         if one.get("outside"):
             yield f"look twice: {plain(one['secret'])} is also sealed for {', '.join(map(plain, one['outside']))}"
+
+
+def _lease(window: int, uses: int) -> tuple[str, str]:
+    if not window or uses == 1:
+        return "none: this once", ""
+    return f"up to {span(window)}", f"{uses} uses" if uses else ""
 
 
 def _amber(line: str, colour: bool) -> str:

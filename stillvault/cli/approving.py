@@ -17,6 +17,7 @@ from stillvault.protocol.errors import Expired, Failed, Refused, Usage
 from stillvault.protocol.text import HIDDEN, plain
 
 MAX_NOTE = 500  # characters
+MAX_USES = 1_000_000
 
 
 @click.command(cls=Verb)
@@ -46,9 +47,10 @@ def _say_refused(found: Any) -> None:
 @click.option("--next", "following", is_flag=True, help="The card that waits longest.")
 @click.option("--wait", "seconds", type=float, default=0.0, help="Seconds to wait for a card.")
 @click.option("--window", type=DURATION, default=None, help="A shorter lease than the policy allows.")
+@click.option("--uses", type=click.IntRange(1, MAX_USES), default=None, help="Fewer uses of it than the policy allows.")
 @click.option("--code", default="", help="The six digits on the asking screen, where the policy wants them.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def approve(name: str, following: bool, seconds: float, window: int | None, code: str, yes: bool) -> None:
+def approve(name: str, following: bool, seconds: float, window: int | None, uses: int | None, code: str, yes: bool) -> None:
     """Approve a card: release its secrets to the program it names."""
     from stillvault.approver import device
     from stillvault.approver.screen import draw
@@ -74,7 +76,7 @@ def approve(name: str, following: bool, seconds: float, window: int | None, code
     if verdict == "approve":
         if card.code_required:
             _check_code(account, card, code or _typed_code())
-        _emit_approved(account, card, shown, window)
+        _emit_approved(account, card, shown, window, uses or 0)
     else:
         _refuse(account, card, shown, verdict, "", now() + 3600 if verdict == "freeze" else None)
 
@@ -153,11 +155,12 @@ def _check_code(account: Any, card: Any, typed: str) -> None:
                  "the program must ask again")
 
 
-def _emit_approved(account: Any, card: Any, shown: dict[str, Any], window: int | None) -> None:
+def _emit_approved(account: Any, card: Any, shown: dict[str, Any], window: int | None, uses: int) -> None:
     from stillvault.approver import decide
+    from stillvault.approver.device import fewer
     from stillvault.approver.screen import span
 
-    done = decide.approve(account, card, window=window)
+    done = decide.approve(account, card, window=window, uses=uses)
     names = ", ".join(plain(one["secret"]) for one in shown["requests"] if one["request"] not in done.late)
     for one in shown["requests"]:
         if one["request"] in done.late:
@@ -168,7 +171,8 @@ def _emit_approved(account: Any, card: Any, shown: dict[str, Any], window: int |
     else:
         text = f"approved {names}: released" + (f", lease {span(given)}" if given else "")
     emit({"requests": [one["request"] for one in shown["requests"]], "verdict": "approve", "shown": shown,
-          "decision": done.decision, "states": done.states, "late": done.late, "window": given}, text)
+          "decision": done.decision, "states": done.states, "late": done.late, "window": given,
+          "uses": fewer(card.uses, uses)}, text)
 
 
 @click.command(cls=Verb)

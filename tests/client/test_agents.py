@@ -60,6 +60,14 @@ def test_an_agent_is_known_by_what_started_the_caller(house):
     assert f"started by {path_of(house, 'agent')}" in text
 
 
+def test_an_agent_is_known_by_the_program_that_leads_its_session(house):
+    identities(house, entry(session=path_of(house, "agent")))
+    for command in (WHOAMI, f"/bin/sh -c '{WHOAMI}; true'"):
+        assert told(house, agent(house, command))["identity"] == {"client": "agent/helper", "entry": 1}
+    for process in (agent(house, WHOAMI, name="agent-two"), house.shell(f"{path_of(house, 'agent')} -c '{WHOAMI}; true'; true")):
+        assert "identity" not in told(house, process)  # another program leads; the agent's program alone is not meant
+
+
 def test_no_depth_of_shells_hides_the_agent(house):
     file = house.folder / "deep.sh"
     file.write_text(f'if [ $1 -gt 0 ]; then /bin/sh {file} $(($1 - 1)); else {WHOAMI}; fi; true\n')
@@ -256,13 +264,28 @@ def test_a_request_proposes_terms_and_people_only_shrink_them(house):
     shell = house.shell(f"stillvault read {ref} --window 1h --uses 2; stillvault read {ref}; stillvault read {ref}; true")
     card = house.card()
     assert card["window"] == 900  # of the policy: a request cannot widen it
-    house.approve("bob", "--window", "5m")
+    assert card["uses"] == 2
+    house.approve("bob", "--window", "5m", "--uses", "9")  # which widens nothing
     card = house.card()  # two uses, then it is asked again
     house.run("bob", "stillvault", "deny", card["id"])
     out, err = house.ended(shell)
     assert out == b"value of prod/host/key;" * 2
     assert b"every use of its lease is spent" in err
     assert all("every use" not in json.dumps(one) for one in (card["claimed"], card["chain"]))
+
+
+def test_a_person_gives_fewer_uses_than_were_proposed(house):
+    ref = "sv://prod/host/key"
+    shell = house.shell(f"stillvault read {ref} --uses 9; stillvault read {ref}; stillvault read {ref}; true")
+    house.card()
+    assert "up to 15m   9 uses" in house.run("bob", "stillvault", "inbox")
+    decided = json.loads(house.approve("bob", "--uses", "2", "--format", "json"))
+    assert (decided["window"], decided["uses"]) == (900, 2)
+    card = house.card()
+    house.run("bob", "stillvault", "deny", card["id"])
+    out, err = house.ended(shell)
+    assert out == b"value of prod/host/key;" * 2
+    assert b"every use of its lease is spent" in err
 
 
 def test_asked_again_for_a_newer_version(house):

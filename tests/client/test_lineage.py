@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from stillvault.client import agentfile
+from stillvault.client.agentfile import Entry
+from stillvault.client.executable import Hasher
 from stillvault.client.lineage import lineage
 from stillvault.client.process import Process
+from stillvault.client.sight import Files, Sight
 from tests.world import PATIENCE
 
 ADOPTED = """
@@ -61,6 +65,28 @@ def test_ancestors_are_told_apart_without_inodes_of_their_own(monkeypatch: pytes
     finally:
         process.close()
     assert pids[:2] == [os.getpid(), os.getppid()]
+
+
+@pytest.mark.parametrize(("conditions", "held"), [
+    ({"unit": "web.service"}, True), ({"unit": "web@1.service"}, False), ({"unit": "web"}, False),
+    ({"container": "c" * 64}, True), ({"container": "d" * 64}, False), ({"container": "c" * 12}, False),
+    ({"unit": "web.service", "container": "c" * 64, "uid": os.geteuid()}, True),
+    ({"unit": "web.service", "uid": os.geteuid() + 1}, False), ({"container": "c" * 64, "exe": "/usr/bin/env"}, False),
+    ({"unit": "web.service", "exe": os.path.realpath(sys.executable)}, True),
+])
+def test_unit_and_container_are_conditions_like_the_others(conditions: dict[str, Any], held: bool) -> None:
+    """What the kernel's `cgroup` of a process means is held in test_procfs; here it is given, the rest is this process."""
+
+    class Placed(Process):
+        def place(self) -> tuple[str, str]:
+            return "web.service", "c" * 64
+
+    process = Placed(os.pidfd_open(os.getpid()))
+    try:
+        sight = Sight(process, os.geteuid(), Hasher(), Files(), wait=True)
+        assert sight.holds(Entry(client="agent/x", **conditions)) is held
+    finally:
+        process.close()
 
 
 def test_a_program_that_is_a_fifo_holds_nothing_up(tmp_path: os.PathLike[str]) -> None:

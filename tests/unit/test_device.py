@@ -49,6 +49,11 @@ The caller says:
 """
 
 
+def test_a_limit_on_uses_is_drawn() -> None:
+    assert "\nlease       up to 15m   3 uses\n" in screen.draw({**CARD, "uses": 3})
+    assert "\nlease       none: this once\n" in screen.draw({**CARD, "uses": 1})
+
+
 @given(st.text(max_size=300), st.lists(st.text(max_size=100), max_size=5))
 @example(screen.STRONG, [screen.STRONG + "x" + screen.RESET])  # our own colours, from a stranger
 def test_what_a_caller_says_stays_in_its_place(reason: str, argv: list[str]) -> None:  # X2, X3, X5, A9
