@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from stillvault.cli.base import ID, Verbs, emit, home, new_passphrase, now, passphrase_options, say, table
-from stillvault.cli.paper import root_key_option
+from stillvault.cli.paper import read_setup_token, root_key_option
 from stillvault.protocol.errors import Usage
 from stillvault.protocol.text import HIDDEN, plain
 
@@ -21,11 +21,12 @@ def org() -> None:
 @click.argument("name")
 @click.option("--relay", required=True, help="The relay's address, https://HOST:PORT, as everybody will use it.")
 @click.option("--fingerprint", required=True, help="From `stillvault-relay fingerprint`.")
-@click.option("--setup-token", required=True, help="The part after # of `stillvault-relay setup-url`.")
+@click.option("--setup-token", default="", help="The part after # of `stillvault-relay setup-url`, for others here to read.")
+@click.option("--setup-token-file", default="", metavar="FILE", help="The same in a file, or - for stdin; a terminal is asked.")
 @click.option("--person", required=True, type=ID, help="Your own id.")
 @click.option("--no-recovery", is_flag=True, help="Make no recovery keys.")
 @passphrase_options
-def create(name: str, relay: str, fingerprint: str, setup_token: str, person: str, no_recovery: bool,
+def create(name: str, relay: str, fingerprint: str, setup_token: str, setup_token_file: str, person: str, no_recovery: bool,
            no_passphrase: bool) -> None:
     """Create an organisation: root key, administrator and a first device in this home.
 
@@ -35,10 +36,14 @@ def create(name: str, relay: str, fingerprint: str, setup_token: str, person: st
 
     if HIDDEN.search(name) or "\\" in name or not 1 <= len(name) <= 100:
         raise Usage("name", "the name is empty, too long or holds characters that cannot be seen", "choose another", "NAME")
+    if bool(setup_token) == bool(setup_token_file):
+        remedy = "give --setup-token-file FILE (- for stdin or the terminal), or --setup-token TOKEN"
+        raise Usage("setup-token", "the setup token comes in one way", remedy, "--setup-token-file")
+    setup_token = setup_token or read_setup_token(setup_token_file)
     setup_token = setup_token.rpartition("#")[2]  # the whole line of `setup-url` is as good
     if not setup_token.isascii() or not setup_token.isprintable() or " " in setup_token or not setup_token:
         raise Usage("setup-token", "this is not a setup token", "take the part after # of `stillvault-relay setup-url`",
-                    "--setup-token")
+                    "--setup-token-file" if setup_token_file else "--setup-token")
     passphrase = new_passphrase(no_passphrase)
     if person == "recovery":
         raise Usage("person", "nobody can be called recovery", "choose another id", "--person")

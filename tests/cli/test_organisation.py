@@ -102,6 +102,29 @@ def test_what_create_refuses(world: World, tmp_path: Path) -> None:
     assert world.party("mallory").run(*good).code == 14
 
 
+def test_the_setup_token_comes_from_a_file_or_a_pipe(world: World, tmp_path: Path) -> None:
+    """An argument stands in the list of processes; these do not."""
+    alice, line = world.party("alice"), world.relay_command("setup-url")
+    given = create(world, "", "--no-passphrase")
+    at = given.index("--setup-token")
+    without = given[:at] + given[at + 2 :]
+    for words, why in (([], "one way"), (["--setup-token", "A" * 43, "--setup-token-file", "-"], "one way"),
+                       (["--setup-token-file", str(tmp_path / "none")], "cannot be read"),
+                       (["--setup-token-file", "/dev/null"], "is empty or too long")):  # fmt: skip
+        assert why in alice.fails(2, *without, *words)
+    (tmp_path / "token").write_text("not a token\n")
+    assert "this is not a setup token" in alice.fails(2, *without, "--setup-token-file", str(tmp_path / "token"))
+    (tmp_path / "token").write_text(line + "\n")
+    alice.ok(*without, "--setup-token-file", str(tmp_path / "token"))
+
+
+def test_the_setup_token_is_read_from_stdin(world: World) -> None:
+    given = create(world, "", "--no-passphrase")
+    at = given.index("--setup-token")
+    piped = [*given[:at], "--setup-token-file", "-", *given[at + 2 :]]
+    world.party("alice").ok(*piped, stdin=setup_token(world).encode() + b"\n")
+
+
 def test_a_passphrase_is_asked_for_and_never_guessed(world: World, tmp_path: Path) -> None:
     alice = world.party("alice")
     secret, wrong = tmp_path / "passphrase", tmp_path / "wrong"
