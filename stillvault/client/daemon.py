@@ -13,7 +13,6 @@ import logging
 import os
 import resource
 import signal
-import sys
 import sysconfig
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from stillvault.client.broker import Broker
 from stillvault.client.ending import end_on_signal
 from stillvault.client.executable import Hasher
 from stillvault.client.identities import Identities
+from stillvault.client.journal import Journal
 from stillvault.client.leasebook import REPORT, LeaseBook
 from stillvault.client.link import Line, Link
 from stillvault.client.peer import has_peer_pidfd, require_peer_pidfd
@@ -53,6 +53,7 @@ GOODBYE = 2.0  # seconds for the outboxes at the end
 WORKERS = 6  # threads for the relay and for opening releases
 HASHERS = 2  # threads for executables not seen before: a relay that hangs must not keep a caller from its lease
 DESCRIPTORS = 65536
+STDERR = 2
 
 
 def installed_front() -> tuple[int, int] | None:
@@ -78,7 +79,7 @@ def main(home: Home | Path | str | None = None, system: bool = False, socket: st
     The ready line is JSON either way; `json` asks for nothing more.
     """
     del json
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="stillvault daemon: %(levelname)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[Journal(STDERR)])
     harden_process()
     if memory_kind() == "plain":
         log.warning("no locked memory: values could reach the swap; raise LimitMEMLOCK")

@@ -1,7 +1,7 @@
 """How the daemon ends, whatever hangs.
 
-The event loop may stand still when it is told to end: in a log that nobody reads, in a file system that does not answer. So the
-signal is waited for by a thread of its own, which
+The event loop may stand still when it is told to end: at a ready line that nobody reads, in a file system that does not answer.
+So the signal is waited for by a thread of its own, which
 
 1. sets the kernel's alarm: `LAST` seconds later it ends the process, also one that hangs while the interpreter shuts down;
 2. tells the loop, which withdraws, wipes, says goodbye and returns;
@@ -41,7 +41,7 @@ def _end(tell: Callable[[], object], give_up: Callable[[], None]) -> None:
     signal.alarm(LAST)
     tell()
     time.sleep(PATIENCE)
-    # Nothing is logged: a log that nobody reads may be the very reason.
+    # Nothing is logged: whoever holds the loop up may hold a lock of the log.
     try:
         give_up()
     finally:

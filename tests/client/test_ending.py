@@ -1,9 +1,12 @@
-"""The daemon ends when it is told to, whatever it waits for at that moment: its log, the relay, a lock of another process."""
+"""The daemon ends when it is told to, whatever it waits for at that moment: its reader, the relay, a lock of another process.
+And it waits for nobody who reads its log.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import signal
@@ -53,30 +56,65 @@ def waits_for_a_lock(pid: int) -> bool:
     return re.search(rf"-> FLOCK\s+ADVISORY\s+WRITE\s+{pid} ", Path("/proc/locks").read_text()) is not None
 
 
-def test_while_its_loop_stands_still(house):
-    """Nobody reads its log any more, and it has something to say: nothing that the loop would do happens."""
-    house.stop(house.daemon)
-    daemon = house.begin_daemon()
-    house.said(daemon, "ready")
-    released(house)
-    assert answers(house)
-    agents = house.folder / "host" / "identities.toml"
-    agents.write_text("not a table")
-    pipe = os.open(f"/proc/self/fd/{daemon.stderr.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+def fill(reading: int) -> None:
+    """Leaves no room in a pipe, whose reading end this is."""
+    writing = os.open(f"/proc/self/fd/{reading}", os.O_WRONLY | os.O_NONBLOCK)
     try:
         for size in (4096, 1):
             with contextlib.suppress(BlockingIOError):
                 while True:
-                    os.write(pipe, b"\n" * size)
+                    os.write(writing, b"\n" * size)
     finally:
-        os.close(pipe)
-    daemon.send_signal(signal.SIGHUP)
+        os.close(writing)
+
+
+def drained(reading: int) -> bytes:
+    """All that is in a pipe now."""
+    os.set_blocking(reading, False)
+    found = b""
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(reading, 65536):
+            found += piece
+    return found
+
+
+def test_while_its_loop_stands_still(house):
+    """Nobody reads its ready line: nothing that the loop would do happens."""
+    house.stop(house.daemon)
+    daemon = house.begin_daemon("daemon.log")
+    fill(daemon.stdout.fileno())
+    until(house.socket.exists, "no socket was made")
+    assert not answers(house)
+    assert house.stop(daemon) == 0
+    assert not house.socket.exists()
+
+
+def test_a_log_that_nobody_reads_holds_nobody_up(house):
+    """What there is no room for is left out, and counted as soon as somebody reads again."""
+    house.stop(house.daemon)
+    daemon = house.begin_daemon()
+    house.said(daemon, "ready")
+    log = daemon.stderr.fileno()
+    agents = house.folder / "host" / "identities.toml"
+    drained(log)
+    fill(log)
+    agents.write_text("not a table")  # something to say, each time that it is read
+    said = b""
+
+    def counted() -> bool:
+        nonlocal said
+        said += drained(log)
+        return re.search(rb"WARNING: \d+ lines are missing here: nobody read them\n.*identities.toml", said) is not None
+
     try:
-        until(lambda: not answers(house), "the loop goes on")
-        assert house.stop(daemon) == 0
-        assert not house.socket.exists()
+        assert "is not in force" in json.loads(house.run("", "stillvault", "whoami", "--format", "json"))["why"]
+        released(house)
+        assert drained(log).strip() == b""
+        daemon.send_signal(signal.SIGHUP)
+        until(counted, "the lines were not counted")
     finally:
         agents.unlink()
+    assert house.stop(daemon) == 0
 
 
 def test_while_the_relay_accepts_and_never_answers(house):
