@@ -1,12 +1,10 @@
 """The whole loop on one machine, each step an installed command in its own process, echoed as it runs.
 
-`make demo` runs this with a fresh directory; `make run` runs it with `--stay`, which stops after the appliance stands and
-leaves it
-running. The value comes from a file (`--value-file`), from standard input (`--value-stdin`) or, by default, is fresh and random.
+`make demo` runs this with a fresh directory; `make run` runs it with `--stay`, which stops after the appliance stands and leaves
+it running. The value comes from a file (`--value-file`), from standard input (`--value-stdin`) or, by default, is new and random.
 On a terminal each prompt waits for a key press; with `--yes`, or without a terminal, the script says so and approves by itself.
-As root the host's daemon runs in system mode and the program that asks is `make` under another account; without root it is
-user mode.
-It ends non-zero when a step fails, and leaves nothing behind but its own directory.
+As root the host's daemon runs in system mode and the program that asks is `make` under another account; without root it is user
+mode. It ends non-zero when a step fails, and leaves nothing behind but its own directory.
 """
 
 from __future__ import annotations
@@ -28,14 +26,15 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 OTHER_UID = 65534  # nobody
+MARK = ".stillvault-demo"  # in a directory that an earlier run made, and that this one may take away
 STEP_SECONDS = 120  # longer than any step takes on a slow machine, with a person at the keyboard
 
 RUN = "stillvault run"
 ENCRYPT = "openssl enc -aes-256-cbc -pbkdf2 -pass env:KEY"
 JOB = f"""\
-# What `make` runs for the demonstration: a nightly job that needs a key. make is the program that asks; it starts `stillvault
-# run`, which
-# hands the value to openssl in its environment and to nobody else. (No quotes in a recipe: make then starts it without a shell.)
+# What `make` runs for the demonstration: a nightly job that needs a key. make is the program that asks; it starts
+# `stillvault run`, which hands the value to openssl in its environment and to nobody else. (No quotes in a recipe: make then
+# starts it without a shell.)
 backup:
 \t{RUN} --reason nightly-backup --env KEY=sv://prod/backup-key -- {ENCRYPT} -in plain.txt -out backup.enc
 \t{RUN} --reason check-the-backup --env KEY=sv://prod/backup-key -- {ENCRYPT} -d -in backup.enc -out restored.txt
@@ -289,9 +288,8 @@ def reachable(directory: Path) -> bool:
 def scripts_for_all(directory: Path) -> Path:
     """The folder with the installed commands, at a place that the other account can reach.
 
-    The daemon knows its own front by device and inode, so where this checkout lies behind a closed folder a second
-    environment is made
-    beside the demonstration's files, from the wheel, with the packages of this one.
+    The daemon knows its own front by device and inode, so where this checkout lies behind a closed folder a second environment is
+    made beside the demonstration's files, from the wheel, with the packages of this one.
     """
     here = Path(sys.executable).parent
     if os.geteuid() != 0 or reachable(here):
@@ -317,21 +315,31 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def own_directory(given: str) -> Iterator[Path]:
-    """The directory of the run: the one that was given, new, or one under /tmp that other accounts can pass through."""
-    if given:
-        directory = Path(given).absolute()
-        if directory.exists():
-            shutil.rmtree(directory)
-        directory.mkdir(parents=True)
-    else:
-        directory = Path(tempfile.mkdtemp(prefix="stillvault-demo-"))
-    directory.chmod(0o755)
+    """The directory of the run: the one that was given, new or of an earlier run, else one under /tmp that other accounts can
+    pass through. What is not of an earlier run is never taken away."""
+    try:
+        if given:
+            directory = Path(given).absolute()
+            if (directory / MARK).is_file():
+                shutil.rmtree(directory)
+            elif directory.exists() and list(directory.iterdir()):
+                fail(f"{directory} is not empty, and not of an earlier run: name a new directory")
+            directory.mkdir(parents=True, exist_ok=True)
+        else:
+            directory = Path(tempfile.mkdtemp(prefix="stillvault-demo-"))
+        directory.chmod(0o755)
+        (directory / MARK).touch()
+    except OSError as error:
+        fail(f"{given or tempfile.gettempdir()} cannot be the directory: {error.strerror}")
     yield directory
 
 
 def the_value(args: argparse.Namespace) -> bytes:
     if args.value_file:
-        return Path(args.value_file).read_bytes()
+        try:
+            return Path(args.value_file).read_bytes()
+        except OSError as error:
+            fail(f"{args.value_file} cannot be read: {error.strerror}")
     if args.value_stdin:
         return sys.stdin.buffer.read()
     return os.urandom(24).hex().encode()
@@ -345,6 +353,7 @@ def main() -> None:
     parser.add_argument("--yes", action="store_true", help="approve without a key press")
     parser.add_argument("--stay", action="store_true", help="stop once appliance, people and host stand, and leave them running")
     args = parser.parse_args()
+    value = the_value(args)
     ask = not args.yes and not args.value_stdin and sys.stdin.isatty() and sys.stdout.isatty()
     os.umask(0o022)
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background and had SIGINT ignored
@@ -354,7 +363,7 @@ def main() -> None:
         for home in ("alice", "bob", "carol", "host", "relay"):
             (directory / home).mkdir(mode=0o700)
         try:
-            play(demo, the_value(args), stay=args.stay)
+            play(demo, value, stay=args.stay)
         except (StepFailed, subprocess.TimeoutExpired) as problem:
             for name in ("relay.log", "daemon.log"):
                 log = directory / name
