@@ -1,6 +1,6 @@
 """`stillvault init`: a project's references, and the lines that tell agents how to use them.
 
-There is no project file: nothing would read it. `run` takes `.env.stillvault` by name.
+The project file is `.env.stillvault`: `run --env-file` and the MCP server read it. There is no other.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
 from stillvault.protocol.text import HIDDEN
-from tests.blindness.scan import in_bytes, needles
+from tests.blindness.scan import in_bytes, in_files, needles
 from tests.world import PATIENCE, STILLVAULT, Party, World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +56,8 @@ class House:
         self.alice.ok("seal", "agent/task/key", stdin=CANARY)
         self.alice.ok("seal", "prod/db", stdin=CANARY)
         self.alice.ok("seal", "kept/account", stdin=b'{"user": "app", "password": "' + CANARY + b'"}')
-        self.host.start_daemon()
+        self.daemon = self.host.start_daemon()
+        self.host.ok("skill", "install")  # into the home of the account, which is the world's root
         self.project = world.root / "project"
         self.project.mkdir()
         (self.project / ".env.stillvault").write_bytes(
@@ -121,12 +122,25 @@ def house() -> Iterator[House]:
         world.start()
         made = House(world)
         yield made
-        rows = made.alice.ok("audit", "export").out + (root / "relay.log").read_bytes()
+        rows = made.alice.ok("audit", "export").out
         assert len(rows) > 1000
         assert in_bytes(rows, [*needles(CANARY), *needles(PLAINTEXT)]) == []
+        nothing_kept(made)
     finally:
         world.stop()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def nothing_kept(house: House) -> None:
+    """Nothing that was written anywhere holds a canary: the daemon's log, the relay's log and database, homes, the skill."""
+    house.daemon.terminate()
+    out, err = house.daemon.communicate(timeout=PATIENCE)
+    house.world.stop_relay()
+    assert in_bytes(out + err, [*needles(CANARY), *needles(PLAINTEXT)]) == []
+    names = {one.name for one in house.world.root.rglob("*") if one.is_file()}
+    assert {"relay.log", "mcp.log", "stillvault.db", "SKILL.md", "exit-codes.md"} <= names
+    planted = str(house.project / ".env.stillvault")  # which shows that the search finds
+    assert in_files(house.world.root, [*needles(CANARY), *needles(PLAINTEXT)]) == [planted]
 
 
 @asynccontextmanager
