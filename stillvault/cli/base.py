@@ -137,7 +137,9 @@ def ask_passphrase(what: str) -> bytes:
     if found is not None:
         return found
     if not STATE.interactive:
-        raise no_passphrase()
+        raise Usage("passphrase", f"the {what} key has a passphrase: there is no terminal to ask for it, and "
+                    "STILLVAULT_PASSPHRASE_FILE is not set",
+                    "run it on a terminal, or set STILLVAULT_PASSPHRASE_FILE to a file that holds the passphrase")
     return getpass.getpass(f"Passphrase of the {what} key: ", stream=sys.stderr).encode()
 
 
@@ -167,16 +169,12 @@ def new_passphrase(none: bool) -> bytes | None:
     if found is not None:
         return found
     if not STATE.interactive:
-        raise no_passphrase()
+        raise Usage("passphrase", "new keys need a passphrase, and there is no terminal to ask",
+                    "give --passphrase-file F (or STILLVAULT_PASSPHRASE_FILE) or, for keys in the clear, --no-passphrase")
     first = getpass.getpass("New passphrase for the keys of this device: ", stream=sys.stderr)
     if not first or getpass.getpass("Again: ", stream=sys.stderr) != first:
         raise Usage("passphrase", "the two passphrases differ or are empty", "try again, or give --no-passphrase")
     return first.encode()
-
-
-def no_passphrase() -> Usage:
-    return Usage("passphrase", "the keys need a passphrase, and there is no terminal to ask",
-                 "give --passphrase-file F (or STILLVAULT_PASSPHRASE_FILE) or, for keys in the clear, --no-passphrase")
 
 
 def passphrase_options(command: Any) -> Any:

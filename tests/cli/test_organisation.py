@@ -132,7 +132,9 @@ def test_a_passphrase_is_asked_for_and_never_guessed(world: World, tmp_path: Pat
     wrong.write_text("battery staple\n")
     alice.ok(*create(world, setup_token(world), "--passphrase-file", str(secret)))
     said = alice.fails(2, "policy", "set", "all", "--match", "**", "--people", "alice")
+    assert "terminal" in said
     assert "STILLVAULT_PASSPHRASE_FILE" in said
+    assert "--passphrase-file" not in said  # which this verb does not take
     alice.extra["STILLVAULT_PASSPHRASE_FILE"] = str(wrong)
     assert "passphrase" in alice.fails(2, "policy", "set", "all", "--match", "**", "--people", "alice")
     alice.extra["STILLVAULT_PASSPHRASE_FILE"] = str(tmp_path / "missing")
