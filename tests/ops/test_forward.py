@@ -21,6 +21,7 @@ import apsw
 import pytest
 
 from stillvault.relay import tls
+from stillvault.relay.notify.apart import connected
 from tests.relay.listeners import Listener, certificate, closed_port, listening, until
 from tests.relay.parties import Json, Organisation
 from tests.relay.process import PATIENCE, RelayProcess
@@ -214,6 +215,43 @@ def _take(listener: socket.socket, context: ssl.SSLContext, batches: list[bytes]
             batches.append(got)
             if end == "goodbye":
                 connection.unwrap()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9"])
+def test_a_receiver_at_any_address_of_its_name_is_found(directory: Path, address: str) -> None:
+    """The name has two addresses, and nobody is at the other one. Which of them comes first is the resolver's matter."""
+    (directory / "hosts").write_text("127.0.0.9 localhost\n127.0.0.1 localhost\n")
+    ca, context = certificate(directory / "receiver")
+    batches: list[bytes] = []
+    with socket.create_server((address, 0)) as listener:
+        port = listener.getsockname()[1]
+        taking = threading.Thread(target=_take, args=(listener, context, batches, "goodbye"))
+        taking.start()
+        settings = {"egress": f"localhost:{port}", "syslog": f"localhost:{port}", "ca": str(ca)}
+        relay = RelayProcess(directory / "data", **{f"forward.{name}": value for name, value in settings.items()})
+        own_hosts = f'mount --bind {directory}/hosts /etc/hosts && exec "$0" "$@"'
+        relay.before = ("unshare", "--mount", "sh", "-c", own_hosts)  # needs root, and fails without it
+        try:
+            org = Organisation(relay.start()).create()
+            until(lambda: _kept(org, 1))
+        finally:
+            relay.stop()
+            listener.shutdown(socket.SHUT_RDWR)
+            taking.join()
+    assert batches
+
+
+def test_an_address_that_swallows_everything_leaves_time_for_the_next() -> None:
+    with socket.create_server(("127.0.0.9", 0), backlog=0) as hole, contextlib.ExitStack() as waiting:
+        port = hole.getsockname()[1]
+        for _ in range(4):  # its queue is full: what comes now gets no answer
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.9", port))
+        with socket.create_server(("127.0.0.1", port)), connected(["127.0.0.9", "127.0.0.1"], port, 2) as made:
+            assert made.getpeername() == ("127.0.0.1", port)
+        with pytest.raises(TimeoutError):
+            connected(["127.0.0.9"], port, 0.1)
 
 
 def test_a_receiver_of_another_authority_gets_nothing(directory: Path, rsyslog: Rsyslog) -> None:

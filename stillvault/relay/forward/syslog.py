@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from stillvault.protocol.rows import Row
 from stillvault.protocol.siem import ACTIVITY, LOW, MEDIUM, NOTICE
-from stillvault.relay.notify.apart import apart
+from stillvault.relay.notify.apart import apart, connected
 from stillvault.relay.notify.egress import Egress, Unsent
 from stillvault.relay.notify.http import authorities
 from stillvault.relay.places import allowed_host
@@ -54,16 +54,16 @@ class Syslog:
         addresses = await self._egress.addresses(False, server.host, server.port)
 
         def attempt(cut: list[socket.socket]) -> Unsent | None:
-            return self._attempt(cut, addresses[0], server.port, server.host, content)
+            return self._attempt(cut, addresses, server.port, server.host, content)
 
         outcome = await apart("syslog", attempt, self._seconds)
         if outcome is not None:
             raise outcome
 
-    def _attempt(self, cut: list[socket.socket], address: str, port: int, host: str, content: bytes) -> Unsent | None:
+    def _attempt(self, cut: list[socket.socket], to: Sequence[str], port: int, host: str, content: bytes) -> Unsent | None:
         """The whole exchange, in its own thread. Returns why it failed: an exception must not cross threads with its texts."""
         try:
-            raw = socket.create_connection((address, port), self._seconds)
+            raw = connected(to, port, self._seconds)
             with self._tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False) as connection:
                 cut.append(connection)
                 connection.do_handshake()

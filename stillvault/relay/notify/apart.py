@@ -10,11 +10,28 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from stillvault.relay.notify.egress import Unsent
 
 Attempt = Callable[[list[socket.socket]], Unsent | None]
+MOST_ADDRESSES = 3  # of one name that are tried, in the resolver's order
+
+
+def connected(addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
+    """A connection to the first of a name's addresses that takes one. All of them together get `seconds`, each that is left an
+    equal share: one that swallows everything leaves time for the next. Raises OSError: why the last one failed."""
+    end, failed, tried = time.monotonic() + seconds, OSError(), addresses[:MOST_ADDRESSES]
+    for number, address in enumerate(tried):
+        try:
+            made = socket.create_connection((address, port), max(end - time.monotonic(), 0.001) / (len(tried) - number))
+        except OSError as error:
+            failed = error
+        else:
+            made.settimeout(seconds)
+            return made
+    raise failed
 
 
 async def apart(name: str, attempt: Attempt, seconds: float) -> Unsent | None:

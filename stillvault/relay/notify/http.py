@@ -12,11 +12,11 @@ import re
 import ssl
 from collections.abc import Mapping
 
+from stillvault.relay.notify.apart import MOST_ADDRESSES
 from stillvault.relay.notify.egress import Egress, Unsent
 from stillvault.relay.places import Place
 from stillvault.relay.settings import BadSetting
 
-MOST_ADDRESSES = 3
 MOST_INTERIM = 5  # answers 1xx before the one that counts
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r\n]")
 LATER = (408, 425, 429)  # a client error that may pass
@@ -46,7 +46,7 @@ async def post(egress: Egress, tls: ssl.SSLContext, seconds: float, place: Place
     """
     try:
         async with asyncio.timeout(seconds):
-            status = await _exchange(egress, tls, place, headers, body)
+            status = await _exchange(egress, tls, seconds, place, headers, body)
     except TimeoutError:
         raise Unsent("timeout", retry=True) from None
     except ssl.SSLCertVerificationError:
@@ -64,9 +64,12 @@ async def post(egress: Egress, tls: ssl.SSLContext, seconds: float, place: Place
     raise Unsent(f"http-{status}", retry=status >= 500 or status in LATER)
 
 
-async def _exchange(egress: Egress, tls: ssl.SSLContext, place: Place, headers: Mapping[str, str], body: bytes) -> int:
+async def _exchange(
+    egress: Egress, tls: ssl.SSLContext, seconds: float, place: Place, headers: Mapping[str, str], body: bytes
+) -> int:
+    end = asyncio.get_running_loop().time() + seconds
     addresses = await egress.addresses(place.clear, place.host, place.port)
-    reader, writer = await _connect(addresses[:MOST_ADDRESSES], place, tls)
+    reader, writer = await _connect(addresses[:MOST_ADDRESSES], place, tls, end)
     try:
         lines = [f"POST {place.path or '/'} HTTP/1.1", f"Host: {place.authority}", "User-Agent: stillvault", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -86,13 +89,17 @@ async def _exchange(egress: Egress, tls: ssl.SSLContext, place: Place, headers: 
         writer.transport.abort()  # a listener that never closes does not keep us
 
 
-async def _connect(addresses: list[str], place: Place, tls: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    failed: OSError = ConnectionError()
-    for address in addresses:
+async def _connect(
+    addresses: list[str], place: Place, tls: ssl.SSLContext, end: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To the first that takes one. One that swallows everything has a share of the time until `end`, as in apart.connected."""
+    loop, failed = asyncio.get_running_loop(), OSError()
+    for number, address in enumerate(addresses):
         try:
-            if place.clear:
-                return await asyncio.open_connection(address, place.port)
-            return await asyncio.open_connection(address, place.port, ssl=tls, server_hostname=place.host)
+            async with asyncio.timeout((end - loop.time()) / (len(addresses) - number)):
+                if place.clear:
+                    return await asyncio.open_connection(address, place.port)
+                return await asyncio.open_connection(address, place.port, ssl=tls, server_hostname=place.host)
         except OSError as error:
             failed = error
     raise failed

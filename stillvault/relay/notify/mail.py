@@ -13,13 +13,14 @@ import socket
 import ssl
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
 from functools import partial
 from typing import Any
 
-from stillvault.relay.notify.apart import apart
+from stillvault.relay.notify.apart import apart, connected
 from stillvault.relay.notify.egress import Egress, Unsent
 from stillvault.relay.places import Allowed, allowed_host
 from stillvault.relay.settings import Notify
@@ -56,17 +57,17 @@ class Mailer:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 addresses = await self._egress.addresses(server.clear, server.host, server.port)
                 async with self._places:
-                    attempt = partial(self._attempt, server, addresses[0], letter)
+                    attempt = partial(self._attempt, server, addresses, letter)
                     outcome = await apart("mail", lambda _: attempt(), self._settings.timeout_seconds)
         except TimeoutError:
             raise Unsent("timeout", retry=True) from None
         if outcome is not None:
             raise outcome
 
-    def _attempt(self, server: Allowed, address: str, letter: Letter) -> Unsent | None:
+    def _attempt(self, server: Allowed, addresses: Sequence[str], letter: Letter) -> Unsent | None:
         """The whole exchange. Returns why it failed: an exception must not cross threads with its texts."""
         try:
-            self._exchange(server, address, letter)
+            self._exchange(server, addresses, letter)
         except TimeoutError:
             return Unsent("timeout", retry=True)
         except ssl.SSLCertVerificationError:
@@ -86,10 +87,10 @@ class Mailer:
             return Unsent("answer", retry=True)
         return None
 
-    def _exchange(self, server: Allowed, address: str, letter: Letter) -> None:
+    def _exchange(self, server: Allowed, addresses: Sequence[str], letter: Letter) -> None:
         settings = self._settings
         wrapped = self._tls if settings.smtp_tls == "tls" else None
-        session = _Session(server.host, address, letter.hello, settings.timeout_seconds, wrapped)
+        session = _Session(server.host, addresses, letter.hello, settings.timeout_seconds, wrapped)
         deadline = threading.Timer(settings.timeout_seconds, session.cut)  # smtplib's own limit is for each read
         deadline.daemon = True
         deadline.start()
@@ -108,16 +109,16 @@ class Mailer:
 
 
 class _Session(smtplib.SMTP):
-    """Speaks to the address that was looked at, under the server's name."""
+    """Speaks to the addresses that were looked at, under the server's name."""
 
-    def __init__(self, host: str, address: str, hello: str, seconds: float, wrapped: ssl.SSLContext | None) -> None:
-        self._address, self._wrapped = address, wrapped
+    def __init__(self, host: str, addresses: Sequence[str], hello: str, seconds: float, wrapped: ssl.SSLContext | None) -> None:
+        self._addresses, self._wrapped = addresses, wrapped
         self._raw: socket.socket | None = None
         super().__init__(local_hostname=hello, timeout=seconds)
         self._host = host  # what starttls verifies the certificate for
 
     def _get_socket(self, host: str, port: int, timeout: float) -> Any:
-        self._raw = socket.create_connection((self._address, port), timeout)
+        self._raw = connected(self._addresses, port, timeout)
         return self._raw if self._wrapped is None else self._wrapped.wrap_socket(self._raw, server_hostname=host)
 
     def cut(self) -> None:
