@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stillvault.relay import tls
 from stillvault.relay.journal import Journal
+from stillvault.relay.named import fit
 from stillvault.relay.settings import BadSetting, Settings
 
 LOOK_SECONDS = 5
@@ -77,12 +78,7 @@ class Certificate:
             chain, key = Path(settings.tls_cert), Path(settings.tls_key)
         else:
             chain, key = tls.prepare(directory, [self._host, "localhost", "127.0.0.1"], datetime.datetime.now(datetime.UTC))
-        anchor = tls.pinned(chain, settings.tls_anchor)
-        context = tls.context(chain, key)
-        if settings.tls_cert or settings.tls_anchor:
-            # Behind a proxy clients see that one's certificate, and only the proxy sees this one. The internal one is made for
-            # this name; a clock that is behind at the start of the machine must not keep the relay down until somebody comes.
-            tls.try_out(context, tls.trust_anchor(chain) if settings.trusted_proxies else anchor, self._host)
+        context, anchor = fit(settings, self._host, chain, key)
         tls.keep_own(directory, chain if settings.tls_cert else None, anchor if settings.tls_anchor else b"")
         return context, anchor, tls.expires(chain)
 

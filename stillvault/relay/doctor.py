@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 
 from stillvault.crypto import public
-from stillvault.relay import backup, log, rowcheck, rowfacts, tls
+from stillvault.relay import backup, log, named, rowcheck, rowfacts, tls
 from stillvault.relay.directory import prepare_directory
 from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import copying, schema, space, tree
@@ -18,6 +19,9 @@ from stillvault.relay.upgrade import migrated_copy
 
 ROWS = 20  # damaged rows that are named
 LATE = 2  # intervals without a backup
+
+# Pages that are damaged, rows that are missing, cells of another type or size than a relay writes.
+UNREADABLE = (copying.Damaged, OSError, LookupError, TypeError, ValueError, AttributeError)
 
 Finding = tuple[str, bool, str]
 Check = Callable[[Settings], str]
@@ -49,7 +53,7 @@ def _made(settings: Settings, checks: tuple[tuple[str, Check], ...]) -> Iterator
             yield name, True, check(settings)
         except BadSetting as error:
             yield name, False, f"{error.field}: {error.rule}. {error.fix}"
-        except (copying.Damaged, OSError, LookupError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             yield name, False, f"it cannot be read ({type(error).__name__}). Restore a backup."
 
 
@@ -109,6 +113,8 @@ def _look_at_objects(settings: Settings, now: int) -> str:
 
 
 def _look_at_certificate(settings: Settings) -> str:
+    if settings.tls_cert:
+        named.fit(settings, named.name_of(settings), Path(settings.tls_cert), Path(settings.tls_key))
     chain = tls.served(settings.directory, settings.tls_cert, "relay.pem")
     tls.trust_anchor(chain)
     left = (tls.expires(chain) - datetime.datetime.now(datetime.UTC)).days

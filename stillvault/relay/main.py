@@ -167,13 +167,16 @@ for _verb in (keeping.backup, keeping.restore, keeping.sealed, keeping.upgrade, 
 @click.pass_context
 @guarded
 def config(context: click.Context, data: str | None) -> None:
-    """Check the settings, or show those that count: flags > STILLVAULT_RELAY_* > DIR/config.toml > defaults."""
+    """Check the settings and the files that they name, or show those that count: flags > STILLVAULT_RELAY_* > DIR/config.toml >
+    defaults."""
     if context.invoked_subcommand is None:
         _check(data)
 
 
 def _check(data: str | None) -> None:
-    settings_of(data=data)
+    from stillvault.relay import named
+
+    named.look(settings_of(data=data))
     emit("the settings are good", ok=True)
 
 
@@ -182,7 +185,8 @@ def _check(data: str | None) -> None:
 @format_option
 @guarded
 def check(data: str | None) -> None:
-    """Exit 0 when every setting is known and in range, else 78 with file, line, rule and fix."""
+    """Exit 0 when every setting is known and in range, and each file that one names can be used; else 78 with place, rule and
+    fix."""
     _check(data)
 
 

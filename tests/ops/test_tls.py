@@ -146,9 +146,36 @@ def test_what_clients_would_refuse_is_not_served(
     until(lambda: reason in log_of(relay), "the reason is not said")
     assert served(relay, own) == first
     assert relay.stop() == 0
-    again = relay.command("serve", "--data", str(relay.data), "--listen", "127.0.0.1:0")
-    assert again.returncode == 78, "and a relay does not start with it"
-    assert reason in again.stderr.decode()
+    for verb in (["serve", "--listen", "127.0.0.1:0"], ["config", "check"]):
+        again = relay.command(*verb, "--data", str(relay.data))
+        assert again.returncode == 78, "and a relay does not start with it"
+        assert reason in again.stderr.decode()
+    assert reason in relay.command("doctor", "--data", str(relay.data)).stdout.decode()
+
+
+def test_files_that_cannot_be_used_are_said_before_a_start(directory: Path, own: Own) -> None:
+    """By `config check`, which makes nothing."""
+    (directory / "open.key").write_bytes(own.key.read_bytes())
+    (directory / "open.key").chmod(0o644)
+    (directory / "text").write_text("no certificate\n")
+    pair = {"tls_cert": str(own.chain), "tls_key": str(own.key)}
+    cases: list[tuple[dict[str, str], str]] = [
+        (pair, ""),
+        ({**pair, "tls_cert": str(directory / "none.pem")}, "none.pem: tls: it cannot be read (No such file or directory)"),
+        ({**pair, "tls_key": str(directory / "none.key")}, "certificate and key cannot be loaded"),
+        ({**pair, "tls_key": str(directory / "open.key")}, "mode 0644 lets others read it"),
+        ({**pair, "tls_anchor": str(directory / "text")}, "it holds no certificate in PEM"),
+        ({**pair, "public_url": "https://vault.example"}, "Hostname mismatch"),
+        ({"tls_anchor": str(directory / "none.pem")}, "none.pem: tls: it cannot be read"),
+        ({"notify.ca": str(directory / "none.pem")}, "notify.ca: it cannot be read as certificates"),
+        ({"forward.egress": "siem.corp", "forward.syslog": "siem.corp", "forward.ca": str(directory / "text")}, "forward.ca: it"),
+    ]
+    for settings, said in cases:
+        relay = RelayProcess(directory / "data", **settings)
+        done = relay.command("config", "--data", str(relay.data), "check")
+        assert (done.returncode, said in done.stderr.decode()) == (78 if said else 0, True), (settings, done.stderr)
+        assert b"Traceback" not in done.stderr
+    assert not (directory / "data").exists()
 
 
 def test_another_authority_is_a_restart_that_somebody_means(directory: Path, own: Own) -> None:
