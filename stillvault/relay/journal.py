@@ -1,12 +1,15 @@
 """The relay's own log: one JSON line an event on stderr. It names what happened and where, never what a request said.
 
 An error is written as its type and the place in our code; its text may hold bytes of a request, so it stays out (C13). Equal
-lines are held back for a while, so that a flood of connections cannot fill a disk with complaints (R11).
+lines are held back for a while, so that a flood of connections cannot fill a disk with complaints (R11). Nobody who is served
+waits for whoever reads it: a line for which the other end has no room is left out and counted, and the next one says how many.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import select
 import sys
 import time
 import traceback
@@ -26,6 +29,7 @@ class Journal:
         self._lowest = LEVELS.index(level)
         self._stream = stream or sys.stderr
         self._last: dict[str, tuple[float, int]] = {}
+        self._lost = 0
 
     def info(self, event: str, **facts: str | int) -> None:
         self._write("info", event, facts)
@@ -52,11 +56,28 @@ class Journal:
         if len(self._last) > 1000:
             self._last.clear()
         self._last[key] = now, 0
-        line = {"time": int(time.time()), "level": level, "event": event, **shown, **({"repeated": held} if held else {})}
+        counts = {name: count for name, count in (("repeated", held), ("lost", self._lost)) if count}
+        line = {"time": int(time.time()), "level": level, "event": event, **shown, **counts}
+        if self._wrote(json.dumps(line)):
+            self._lost = 0
+        else:
+            self._lost += 1
+
+    def _wrote(self, line: str) -> bool:
+        """Whether there was room for a line, and somebody at the other end."""
         try:
-            print(json.dumps(line), file=self._stream, flush=True)
+            # A pipe or socket that is ready takes a page at once (pipe(7)): more than any line of ours.
+            if not select.select([], [self._stream], [], 0)[1]:
+                return False
+        except io.UnsupportedOperation:
+            pass  # a stream in memory has room
         except OSError:
-            pass  # nobody reads; the relay goes on
+            return False
+        try:
+            print(line, file=self._stream, flush=True)
+        except OSError:
+            return False
+        return True
 
 
 def _shown(value: object) -> str | int:

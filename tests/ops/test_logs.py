@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 from pathlib import Path
 
 from stillvault.crypto.private import Value
@@ -46,6 +48,27 @@ def test_one_event_is_one_line_whatever_a_text_holds() -> None:
         assert line[:-1].isprintable()
         assert json.loads(line)["event"] == "event"
     assert len(json.loads(written(text="x" * 10_000))["text"]) == MOST_TEXT + 3
+
+
+def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
+    """What there is no room for is left out, and the next line says how many were."""
+    reading, writing = os.pipe()
+    with io.TextIOWrapper(io.FileIO(writing, "w"), write_through=True) as stream:
+        journal = Journal("info", stream)
+        os.set_blocking(writing, False)
+        filled = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                filled += os.write(writing, b" " * 4096)
+        os.set_blocking(writing, True)
+        for number in range(3):
+            journal.info("event", number=number)
+        while filled:
+            filled -= len(os.read(reading, filled))
+        journal.info("read again")
+        assert json.loads(os.read(reading, 4096)) | {"time": 0} == {"time": 0, "level": "info", "event": "read again", "lost": 3}
+        os.close(reading)
+        journal.info("nobody is there")
 
 
 def test_a_whole_life_logs_no_name_and_no_secret(directory: Path) -> None:
