@@ -1,7 +1,8 @@
-"""The recipes of docs/guides/helpers/recipes.md, as they stand there: direnv, make, pre-commit."""
+"""The recipes of docs/guides/helpers/recipes.md, as they stand there: direnv, make, pre-commit, a command for a key."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -43,6 +44,16 @@ def test_make_asks_once_for_a_target(place: Place) -> None:
     assert done.text == "<concealed by stillvault>\n", (done.text, done.said)
     assert len(card["requests"]) == 1
     nothing_leaks(done, VALUE)
+
+
+def test_a_command_for_a_key_prints_the_key_alone(place: Place) -> None:
+    place.seal("once/recipe", VALUE)
+    command = json.loads(recipe("key-helper"))["apiKeyHelper"].replace("sv://dev/model-key", "sv://once/recipe")
+    done, card = place.approved("/bin/sh", "-c", command)
+    assert (done.code, done.text) == (0, VALUE), done.said
+    assert card["claimed"]["reason"] == "the key of the agent itself"
+    refused = place.denied("/bin/sh", "-c", command)
+    assert (refused.code, refused.out) == (10, b"")
 
 
 def test_pre_commit_stops_a_plaintext_credential(place: Place) -> None:
