@@ -135,7 +135,7 @@ class Agents:
             if agent is None or agent.task is None:
                 return agent, None
             named = line[agent.step]
-            assert named is not None  # noqa: S101
+            assert named is not None  # noqa: S101  as above
             return agent, Process(os.dup(named.process.pidfd))
 
 

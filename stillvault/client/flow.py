@@ -32,6 +32,7 @@ from stillvault.protocol.objects import Claimed, Observed, Pair, Policy, Request
 SUITE = "p256"
 MAX_WINDOW = 8 * 3600  # seconds: the ceiling of section 10
 MIN_TTL = 1  # seconds
+EXACT = 1000  # closer than any prefix: a path has at most 200 bytes (section 2)
 AGENT = "agent/"  # such a subject asks for the callers that identities.toml gives it, and for nobody else
 PERSON = "person/"  # such a subject raises nothing but a reseal, and never through the daemon
 
@@ -112,7 +113,8 @@ def choose(clients: Sequence[Client], path: str, wanted: str, agent: str = "") -
 
 
 def _specific(pattern: str) -> int:
-    return 1000 if not pattern.endswith("**") else len(pattern) - 2
+    """How close a pattern is: an exact path is closer than any prefix, a longer prefix closer than a shorter one."""
+    return len(pattern) - len("**") if pattern.endswith("**") else EXACT
 
 
 # ---- 2. what the roster says ----------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from stillvault.client.executable import Executable, Hasher
+from stillvault.client.lineage import leader_of
 from stillvault.client.process import Look, Process, changed, has_pidfs, unknown
 from stillvault.crypto.public import b64encode, visible
 from stillvault.protocol.errors import Refused, Unavailable
@@ -210,7 +211,7 @@ class Caller:
         agent = self._hold_agent(agents, hasher, wait=wait)
         least = agent.distance - self.fronted if agent is not None else 0
         ancestors = tuple(self._chain(hasher, look.session, least, wait=wait)) if chain else ()
-        leader = self._hold_leader(look.session) if place else None
+        leader = self._hold_leader() if place else None
         self.check()
         process = (self.process.pid, look.started, self.process.inode, look.image)
         alone = self.is_alone()
@@ -238,24 +239,17 @@ class Caller:
         self.agent, self._agent_look = process, None if process is None else process.look()
         return agent
 
-    def _hold_leader(self, session: int) -> tuple[int, int, int] | None:
+    def _hold_leader(self) -> tuple[int, int, int] | None:
         """The session leader, if it lives; held from now on."""
         if self.leader is not None:
             self.leader.close()
-            self.leader = None
-        if session <= 0:
-            return None
-        try:
-            leader = Process.of_pid(session)
-        except Refused:
+        self.leader = leader_of(self.process)
+        if self.leader is None:
             return None
         with contextlib.suppress(Refused):
-            stat = leader.stat()
-            # A pid is not given out again while it names a session, so a leader of that number is the one that made it.
-            if stat.session == session:
-                self.leader = leader
-                return (leader.pid, stat.started, leader.inode)
-        leader.close()
+            return (self.leader.pid, self.leader.stat().started, self.leader.inode)
+        self.leader.close()
+        self.leader = None
         return None
 
     def _chain(self, hasher: Hasher, session: int, least: int, *, wait: bool) -> Iterator[Ancestor]:

@@ -26,7 +26,7 @@ from stillvault.client.verifying import Verifying, secret_oid
 from stillvault.client.versions import VersionMemory
 from stillvault.client.workers import Workers
 from stillvault.crypto.private import Ephemeral
-from stillvault.crypto.public import b64encode, encode, oid_of, request_code
+from stillvault.crypto.public import b64encode, encode, oid_of
 from stillvault.protocol.errors import Expired, Refused, StillvaultError, Unavailable
 from stillvault.protocol.messages import RequestState
 from stillvault.protocol.objects import Observed, Policy, canonical
@@ -68,10 +68,6 @@ class Requester:
         if any(link.up for link in self.links.values()):
             return None
         return next((link.error for link in self.links.values() if isinstance(link.error, (Refused, RelayRefused))), None)
-
-    def code(self, pending: Pending) -> str:
-        """The six digits that the command line shows."""
-        return request_code(pending.oid)
 
     # ---- raising -------------------------------------------------------------------------------------------------------
 
