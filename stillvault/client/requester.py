@@ -143,6 +143,8 @@ class Requester:
 
     async def _explained(self, link: Link, card: list[Pending], error: StillvaultError) -> StillvaultError:
         """The relay's refusal, or what the newest roster and the secret itself say: a verified reason beats a bare word."""
+        if isinstance(error, RelayRefused) and error.code == "unknown":
+            return await self._missing(link, card, error)
         if not isinstance(error, RelayRefused) or error.code not in EXPLAINED:
             return error
         try:
@@ -155,6 +157,19 @@ class Requester:
                     self._standing.check_recipients(secret, pending.path, policy)
         except StillvaultError as found:
             return found
+        return error
+
+    async def _missing(self, link: Link, card: list[Pending], error: RelayRefused) -> StillvaultError:
+        """The relay does not know one of the card's secrets: which. Still its word alone, so no more than `unavailable`."""
+        for pending in card:
+            try:
+                await self._workers.run(self._verifying.latest, link, pending.path)
+            except RelayRefused as refused:
+                if refused.code == "unknown":
+                    told = f"the relay has no secret {pending.path} for {pending.client.subject}"
+                    return RelayRefused(refused.status, "unknown", told, "check its name: `stillvault secrets` shows a sealer all")
+            except StillvaultError as found:
+                return found
         return error
 
     def _regret(self, done: asyncio.Future[list[RequestState]], card: list[Pending]) -> None:

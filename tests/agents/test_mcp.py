@@ -284,6 +284,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("request_release", {"references": [f"sv://{INJECTION}"], "reason": "x"}, "arguments"),
     ("request_release", {"references": ["sv://a//b"], "reason": "x"}, "usage"),
     ("request_release", {"references": ["sv://elsewhere/x"], "reason": "x"}, "out-of-scope"),
+    ("request_release", {"references": ["sv://prod/db", "sv://prod/never-sealed"], "reason": "x"}, "unknown"),
     ("request_release", {"references": ["sv://prod/db"], "reason": "x", "value": INJECTION}, "arguments"),
     ("release_status", {"handle": INJECTION}, "arguments"), ("release_status", {"handle": "h-" + "A" * 22}, "handle"),
     ("release_status", {"handle": "h-" + "A" * 22, "wait_seconds": 26}, "arguments"),
@@ -305,7 +306,7 @@ def test_what_is_wrong_is_said_without_repeating_it(house: House, revision: str)
                 answer = await agent.call(name, **arguments)
                 assert answer["error"]["code"] == code, (name, answer)
                 assert "quoted" not in answer["error"]
-            for code in ("10", "denied", "11", "12", "13", "14", "15", "16", "pending", "taken"):
+            for code in ("10", "denied", "11", "12", "13", "14", "15", "16", "pending", "taken", "unknown"):
                 assert (await agent.call("explain_denial", code=code))["explanation"]["next"]
             assert INJECTION.encode() not in agent.seen
         nowhere = Party(house.world, "nobody")

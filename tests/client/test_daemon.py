@@ -223,6 +223,12 @@ def test_out_of_scope_and_unknown_paths(house):  # C2
         event = one.last()
         assert event["exit"] == code, event
         os.close(end)
+    assert (event["code"], "prod/never-sealed" in event["message"]) == ("unavailable", True), event
+    ends = one.get(["prod/db", "prod/never-sealed"])  # of several, the one that is missing is named
+    event = one.last()
+    assert (event["exit"], "no secret prod/never-sealed" in event["message"]) == (14, True), event
+    for end in ends:
+        os.close(end)
 
 
 def test_a_hold_is_said_and_ends(house):
