@@ -104,6 +104,7 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(relay: RelayProcess) -> Non
     ("added", "named"),
     [
         ("CREATE TRIGGER copy AFTER INSERT ON secrets BEGIN SELECT 1; END", "trigger copy"),
+        ("CREATE TRIGGER sqliteXstat_1 AFTER INSERT ON secrets BEGIN SELECT 1; END", "trigger sqliteXstat_1"),
         ("CREATE VIEW peek AS SELECT * FROM secrets", "view peek"),
         ("CREATE TABLE loot (a)", "table loot"),
         ("CREATE INDEX extra ON secrets (stored)", "index extra"),

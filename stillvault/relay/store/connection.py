@@ -1,8 +1,8 @@
 """Opening the database, hardened. apsw brings a current SQLite with it: distribution builds before 3.51.3 have the WAL-reset bug.
 
-Every connection: no trust in the schema's own functions and views (B12), cells checked as they are read (B2, B13), deleted
-content overwritten (B1), no memory map, a size cap on every value. The writer's alone may write, with synchronous=FULL: a row
-that was acknowledged survives power loss. Readers are query_only.
+Every connection: no trigger runs, no view is read, no trust in the schema's own functions (B12), cells checked as they are read
+(B2, B13), deleted content overwritten (B1), no memory map, a size cap on every value. The writer's alone may write, with
+synchronous=FULL: a row that was acknowledged survives power loss. Readers are query_only.
 """
 
 from __future__ import annotations
@@ -50,10 +50,16 @@ def open_reader(path: Path) -> Connection:
     return connection
 
 
+def distrust(connection: Connection) -> None:
+    """Whatever the file's schema holds, none of it acts: it is looked at only later, or never (B12)."""
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    for switch in (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, apsw.SQLITE_DBCONFIG_ENABLE_VIEW):
+        connection.config(switch, 0)
+
+
 def _harden(connection: Connection) -> Connection:
     connection.set_busy_timeout(BUSY_MS)
-    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    distrust(connection)
     connection.limit(apsw.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
     for pragma in ("foreign_keys=ON", "cell_size_check=ON", "secure_delete=ON", "mmap_size=0", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")

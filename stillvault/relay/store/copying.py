@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 
 from stillvault.relay.store import bearers
-from stillvault.relay.store.connection import Connection, open_reader
+from stillvault.relay.store.connection import Connection, distrust, open_reader
 
 Damaged = apsw.Error  # what reading a damaged file raises
 PAGES = 256  # copied between two looks at `stop`
@@ -25,6 +25,7 @@ def copy(source: Path, target: Path, stop: Callable[[], bool]) -> None:
     """
     reading, writing = open_reader(source), apsw.Connection(str(target))
     try:
+        distrust(writing)
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         with writing.backup("main", reading, "main") as copying:

@@ -11,6 +11,13 @@ from stillvault.relay.store.connection import Connection
 SIGNED = (("certs", "client-cert"), ("requests", "request"), ("decisions", "decision"), ("reports", ""))
 
 
+def _blob(cell: object) -> bytes:
+    """A cell that is bytes in every row that a relay wrote. Raises TypeError: `bytes` of a number would be as many zeros."""
+    if not isinstance(cell, bytes):
+        raise TypeError("a cell of another type")
+    return cell
+
+
 class SignedRow(NamedTuple):
     """A row that is one signed object."""
 
@@ -48,21 +55,21 @@ def signed(db: Connection, table: str) -> Iterator[SignedRow]:
     if table not in {name for name, _ in SIGNED}:
         raise ValueError(table)
     for oid, wrapper in db.execute(f"SELECT oid, signed FROM {table} ORDER BY oid"):  # noqa: S608  one of the names above
-        yield SignedRow(bytes(oid), bytes(wrapper))
+        yield SignedRow(_blob(oid), _blob(wrapper))
 
 
 def enrolments(db: Connection) -> Iterator[tuple[bytes, SignedRow]]:
     """Enrolments that joined, with their invite."""
     query = "SELECT invite, enrol_oid, enrol FROM invites WHERE enrol IS NOT NULL ORDER BY created"
     for invite, oid, wrapper in db.execute(query):
-        yield bytes(invite), SignedRow(bytes(oid or b""), bytes(wrapper))
+        yield _blob(invite), SignedRow(_blob(oid or b""), _blob(wrapper))
 
 
 def reports(db: Connection) -> Iterator[tuple[bytes, SignedRow]]:
     """Receipts, uses and cancels, with the certificate that their request was raised under."""
     query = "SELECT q.client, r.oid, r.signed FROM reports r JOIN requests q ON q.oid = r.request ORDER BY r.oid"
     for client, oid, wrapper in db.execute(query):
-        yield bytes(client), SignedRow(bytes(oid), bytes(wrapper))
+        yield _blob(client), SignedRow(_blob(oid), _blob(wrapper))
 
 
 class WrappedRow(NamedTuple):
@@ -83,7 +90,7 @@ def wrapped(db: Connection) -> Iterator[WrappedRow]:
 def rosters(db: Connection) -> Iterator[SignedRow]:
     """All rosters, in the order in which they came."""
     for oid, wrapper in db.execute("SELECT oid, signed FROM rosters ORDER BY seq"):
-        yield SignedRow(bytes(oid), bytes(wrapper))
+        yield SignedRow(_blob(oid), _blob(wrapper))
 
 
 def secrets(db: Connection) -> Iterator[SecretRow]:
@@ -113,7 +120,7 @@ def beside(db: Connection, table: str) -> Iterator[tuple[bytes, bytes, dict[str,
     """(oid, signed object, columns) of the rows of one of the tables of `BESIDE`."""
     names = BESIDE[table]
     for oid, wrapper, *values in db.execute(f"SELECT oid, signed, {', '.join(names)} FROM {table} ORDER BY oid"):  # noqa: S608  ours
-        yield bytes(oid), bytes(wrapper), dict(zip(names, values, strict=True))
+        yield _blob(oid), _blob(wrapper), dict(zip(names, values, strict=True))
 
 
 class VoteRow(NamedTuple):
