@@ -167,7 +167,7 @@ class Requester:
             except RelayRefused as refused:
                 if refused.code == "unknown":
                     told = f"the relay has no secret {pending.path} for {pending.client.subject}"
-                    return RelayRefused(refused.status, "unknown", told, "check its name: `stillvault secrets` shows a sealer all")
+                    return RelayRefused(refused.status, "unknown", told, "see `stillvault secrets` for the names")
             except StillvaultError as found:
                 return found
         return error
