@@ -52,16 +52,14 @@ def set_(who: str, roles: tuple[str, ...]) -> None:
 
 @person.command()
 @click.argument("who", type=ID)
-@click.option("--device", default="", help="Remove this device alone.")
+@click.option("--device", type=ID, default=None, help="Remove this device alone.")
 @root_key_option
-def remove(who: str, device: str) -> None:
+def remove(who: str, device: str | None) -> None:
     """Remove a person or one device: retire, seal everything they could open again, drop. Resumes when interrupted."""
     from stillvault.admin import removal
     from stillvault.cli.account import open_account
 
-    if device:
-        ID.convert(device, None, None)
-    done = removal.remove(open_account(), who, device, say)
+    done = removal.remove(open_account(), who, device or "", say)
     text = [f"{device or who} is removed: roster {done['roster_version']}, {len(done['resealed'])} secrets sealed again"]
     if done["rotate"]:
         text += ["A removal makes nobody forget. Rotate at the source:"] + [f"  {one}" for one in done["rotate"]]

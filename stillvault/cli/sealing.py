@@ -15,9 +15,9 @@ from stillvault.protocol.errors import Refused, Usage
 
 @click.command(cls=Verb)
 @click.argument("path", type=PATH)
-@click.option("--from-file", default="", help="Take the value from this file instead of stdin.")
+@click.option("--from-file", default=None, help="Take the value from this file instead of stdin.")
 @click.option("--after-restore", is_flag=True, help="Seal on from an older version that a restore brought back.")
-def seal(path: str, from_file: str, after_restore: bool) -> None:
+def seal(path: str, from_file: str | None, after_restore: bool) -> None:
     """Seal a new version of PATH. The value comes from a file or stdin, byte for byte, at most 60 KiB."""
     from stillvault.admin import sealing
     from stillvault.cli.account import open_account
@@ -41,13 +41,13 @@ def seal(path: str, from_file: str, after_restore: bool) -> None:
     emit(done, f"sealed {path} version {done['version']} for {', '.join(people)}")
 
 
-def _value(from_file: str) -> Any:
+def _value(from_file: str | None) -> Any:
     """Reads the value from a descriptor straight into the extension's memory: it is never a Python object."""
     from stillvault.crypto.private import Value, harden_process
 
     harden_process()
     try:
-        if from_file:
+        if from_file is not None:  # an empty name is no file, not stdin
             fd = os.open(from_file, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 return Value.read_fd(fd)

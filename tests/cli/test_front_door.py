@@ -48,6 +48,7 @@ def test_the_exit_codes_are_told() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["approve", "--nonsense"], ["org"], ["org", "nonsense"],
+                                       ["daemon", "--socket", ""], ["daemon", "--identities", ""],
                                        ["--format", "xml", "inbox"], ["policy", "set"], ["confirm", "bob"], ["hold"]])
 def test_a_bad_line_is_usage(arguments: list[str]) -> None:
     done = run(*arguments)

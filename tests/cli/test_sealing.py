@@ -38,6 +38,7 @@ def test_what_seal_refuses(town: World, tmp_path: Path) -> None:
     assert "60 KiB" in alice.fails(2, "seal", "prod/x", stdin=b"x" * (60 * 1024 + 1))
     alice.fails(2, "seal", "prod/x", "--from-file", str(tmp_path / "missing"))
     alice.fails(2, "seal", "prod/x", "--from-file", str(tmp_path))
+    alice.fails(2, "seal", "prod/x", "--from-file", "", stdin=b"x")  # as of a variable that is not set: not stdin instead
     assert "prod/x" not in alice.ok("secrets").text
     assert alice.json("seal", "prod/largest", stdin=b"x" * 60 * 1024)["version"] == 1
     assert alice.json("seal", "prod/empty", stdin=b"")["version"] == 1
@@ -129,6 +130,7 @@ def test_one_device_of_a_person_is_removed(small: World) -> None:
     tablet = small.person("bob", home="bob-tablet")
     alice.ok("seal", "prod/db", stdin=b"value")
     devices = next(one["devices"] for one in alice.json("org", "show")["people"] if one["id"] == "bob")
+    alice.fails(2, "person", "remove", "bob", "--device", "")  # as of a variable that is not set: not all of Bob instead
     done = alice.json("person", "remove", "bob", "--device", devices[1]["id"])
     assert done["device"] == devices[1]["id"]
     assert done["resealed"] == ["prod/db"]
