@@ -16,7 +16,7 @@ import pyrage
 import pytest
 import yaml
 
-from tests.appliance.engine import DNS_NAME, RELAY, ROOT, Contained, Engine, engine, resolvable, until
+from tests.appliance.engine import DNS_NAME, HARDENED, RELAY, ROOT, Contained, Engine, engine, resolvable, until
 from tests.world import PATIENCE, end, free_port
 
 NAME = "localhost/stillvault:test"
@@ -171,6 +171,30 @@ def test_the_whole_loop_and_a_stop_with_open_streams(world: Contained) -> None:
         out, said = again.communicate(timeout=PATIENCE * 2)
         assert (again.returncode, out) == (0, VALUE), said
     alice.ok("audit", "verify")
+
+
+def test_a_backup_is_restored_into_a_fresh_volume(built: Built, tmp_path: Path) -> None:
+    """As docs/operations/container.md has it; and the newer image's look at the data of one that runs."""
+    podman = built.engine
+    file = tmp_path / "relay.backup"
+    told: dict[str, str] = {}
+    for name in ("lost", "restored"):
+        volume = ["--network", "none", "--volume", f"{name}:/data"]
+        if name == "restored":
+            os.chown(file, 10001, 10001)
+            mount = ["--volume", f"{file}:/relay.backup:ro"]
+            assert "restored from" in podman.podman("run", "--rm", *HARDENED, *volume, *mount, NAME, "restore", "/relay.backup")
+        process = podman.start(name, *volume, NAME)
+        try:
+            podman.ready(name, process)
+            told[name] = podman.podman("exec", name, RELAY, "fingerprint")
+            podman.podman("exec", name, RELAY, "doctor")
+            assert "this program's" in podman.podman("run", "--rm", *volume, NAME, "upgrade", "--check")
+            podman.podman("exec", name, RELAY, "backup", "/data/relay.backup")
+            podman.podman("cp", f"{name}:/data/relay.backup", str(file))
+        finally:
+            end(process)
+    assert told["lost"] == told["restored"]
 
 
 def test_kube_play(built: Built, tmp_path: Path) -> None:
