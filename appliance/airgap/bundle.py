@@ -28,12 +28,12 @@ from pathlib import Path
 
 import minisign
 import sbom
-from verify import SIGNATURE, SUMS
+from verify import SIGNATURE, SUMS, mode_of
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-CARRIED = ("docs", "appliance/quadlet", "appliance/systemd", "appliance/compose.yaml", "appliance/kube.yaml", "LICENSE",
-           "README.md", "SECURITY.md", "CHANGELOG.md")
+CARRIED = ("docs", "appliance/quadlet", "appliance/systemd", "appliance/monitoring", "appliance/proxy", "appliance/compose.yaml",
+           "appliance/kube.yaml", "loadtests/README.md", "LICENSE", "README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md")
 PROGRAMS = ("appliance/airgap/verify.py", "appliance/airgap/install.py")
 
 
@@ -120,6 +120,8 @@ def collected(given: argparse.Namespace, epoch: int) -> tuple[str, Content]:
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
     parts = {"python": sbom.wheels(wheels.values()), "rust": sbom.crates(ROOT, f"{MACHINES[given.arch]}-unknown-linux-gnu"),
              "npm": sbom.packages(ROOT / "console" / "package-lock.json")}
+    if given.image and (found := sbom.debs(given.image)):
+        parts["debian"] = found
     for kind, found in parts.items():
         content.files[f"sbom/{kind}.cdx.json"] = sbom.bom(f"stillvault-{kind}", version, found, created)
     facts = {"v": 1, "version": version, "commit": given.commit, "created": created, "arch": given.arch,
@@ -136,7 +138,7 @@ def written(target: Path, name: str, content: Content, key: minisign.SecretKey, 
     with tarfile.open(fresh, "w", format=tarfile.PAX_FORMAT) as archive:
         for inner, one in ((SUMS, sums), (SIGNATURE, signature), *sorted(content.files.items())):
             entry = tarfile.TarInfo(f"{name}/{inner}")
-            entry.mtime, entry.mode = epoch, 0o755 if inner in ("verify.py", "install.py") else 0o644
+            entry.mtime, entry.mode = epoch, mode_of(inner)
             if isinstance(one, bytes):
                 entry.size = len(one)
                 archive.addfile(entry, io.BytesIO(one))

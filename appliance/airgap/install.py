@@ -8,6 +8,9 @@
 `host` makes PREFIX/VERSION, a virtual environment of the bundle's wheels by their hashes, and points the link PREFIX/current at
 it when it is whole; PREFIX/bin is current/bin, where the systemd units look. An older version stays where it is: point the link
 back, or remove it.
+
+A bundle that is older than what is in place is refused without --older: its signature is as good as ever, and so may be what is
+known against it by now.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import venv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +34,23 @@ from verify import Refused, given_key, key_options, verify
 ENGINES = ("podman", "docker")
 
 
-def host(folder: Path, facts: dict[str, Any], prefix: Path) -> str:
+def forward(version: str, there: Iterable[str], older: bool) -> None:
+    """Raises `Refused` where one of the versions that are there is newer, unless that is meant."""
+    newer = [one for one in there if order(one) > order(version)]
+    if newer and not older:
+        raise Refused(f"it is {version}, and {max(newer, key=order)} is here, which is newer; add --older if you mean to go back")
+
+
+def order(version: str) -> tuple[tuple[int, ...], bool, str]:
+    """Versions compare by this: 0.9.0, 0.10.0rc1, 0.10.0."""
+    numbers, rest = re.findall(r"^([0-9.]*)(.*)", version)[0]
+    return tuple(int(one) for one in numbers.split(".") if one), not rest, rest
+
+
+def host(folder: Path, facts: dict[str, Any], prefix: Path, older: bool) -> str:
     """The wheels, by hash, into an environment of this version."""
+    current = prefix / "current"
+    forward(facts["version"], [Path(os.readlink(current)).name] if current.is_symlink() else [], older)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     if python not in facts["pythons"]:
         raise Refused(f"its wheels are for Python {', '.join(facts['pythons'])} and this is {python}; use one of those")
@@ -62,15 +83,25 @@ def host(folder: Path, facts: dict[str, Any], prefix: Path) -> str:
 PIP = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'pip'; runpy.run_module('pip', run_name='__main__')"
 
 
-def image(folder: Path, facts: dict[str, Any], engine: str | None) -> str:
+def image(folder: Path, facts: dict[str, Any], engine: str | None, older: bool) -> str:
     """By the engine's own load; the name is the one that the archive gives."""
     if not facts["image"]:
         raise Refused("this bundle has no image")
     engine = engine or next((name for name in ENGINES if shutil.which(name)), None)
     if engine is None:
         raise Refused("podman or docker is needed to load the image")
-    done = subprocess.run([engine, "load", "-q", "-i", str(folder / facts["image"])], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    archive = folder / facts["image"]
+    with tarfile.open(archive) as content:
+        manifest = content.extractfile("manifest.json")
+        tags = json.load(manifest)[0]["RepoTags"] if manifest else []
+    for tag in tags or []:
+        name, _, version = tag.rpartition(":")
+        forward(version, _said(engine, "images", "--format", "{{.Tag}}", name).split(), older)
+    return _said(engine, "load", "-q", "-i", str(archive)).strip()
+
+
+def _said(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
 def files(folder: Path, target: Path) -> str:
@@ -87,8 +118,11 @@ def main() -> int:
     parser.add_argument("bundle", type=Path)
     key_options(parser)
     what = parser.add_subparsers(dest="what", required=True)
-    what.add_parser("host").add_argument("--prefix", type=Path, default=Path("/opt/stillvault"))
-    what.add_parser("image").add_argument("--engine", choices=ENGINES)
+    for_host, for_image = what.add_parser("host"), what.add_parser("image")
+    for_host.add_argument("--prefix", type=Path, default=Path("/opt/stillvault"))
+    for_image.add_argument("--engine", choices=ENGINES)
+    for one in (for_host, for_image):
+        one.add_argument("--older", action="store_true", help="also where what is in place is newer")
     what.add_parser("files").add_argument("target", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stillvault-bundle-") as place:
@@ -98,9 +132,9 @@ def main() -> int:
             verify(arguments.bundle, given_key(arguments), folder)
             facts = json.loads((folder / "bundle.json").read_bytes())
             if arguments.what == "host":
-                said = host(folder, facts, arguments.prefix)
+                said = host(folder, facts, arguments.prefix, arguments.older)
             elif arguments.what == "image":
-                said = image(folder, facts, arguments.engine)
+                said = image(folder, facts, arguments.engine, arguments.older)
             else:
                 said = files(folder, arguments.target)
         except Refused as error:

@@ -1,8 +1,9 @@
 """What the bundle is made of, as CycloneDX 1.6: the Python wheels that are in it, the Rust crates that are built into ours, the
-npm packages that are built into the console. Pure over what is read: the same wheels and locks give the same bytes.
+npm packages that are built into the console, the packages of Debian in the image's base. Pure over what is read: the same wheels,
+locks and image give the same bytes.
 
-Made from what builds use (wheels, `cargo metadata` and Cargo.lock, package-lock.json), so that no tool has to be installed for it
-and nothing is guessed.
+Made from what builds use (wheels, `cargo metadata` and Cargo.lock, package-lock.json, dpkg's list in the image), so that no tool
+has to be installed for it and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import hashlib
 import json
 import re
 import subprocess
+import tarfile
 import tomllib
 import uuid
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from email import message_from_bytes
+from email import message_from_bytes, message_from_string
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -151,3 +153,41 @@ def packages(lock: Path) -> list[Part]:
 
 def _name(place: str) -> str:
     return place.rpartition("node_modules/")[2]
+
+
+# ---- Debian ----
+
+DPKG = "var/lib/dpkg/status"
+RELEASE = "usr/lib/os-release"
+
+
+def debs(image: Path) -> list[Part]:
+    """What is installed in an image by dpkg, which takes note of no hash and no license; nothing where it has no dpkg."""
+    found = _last(image, {DPKG, RELEASE})
+    release = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', found.get(RELEASE, b"").decode(), re.MULTILINE))
+    vendor = release.get("ID", "debian")
+    distro = f"{vendor}-{release.get('VERSION_ID', '')}".removesuffix("-")
+    said = [message_from_string(one) for one in found.get(DPKG, b"").decode().split("\n\n") if one.strip()]
+    there = {one["Package"]: one for one in said if one["Status"] == "install ok installed"}
+    purls = {name: f"pkg:deb/{vendor}/{name}@{quote(one['Version'], safe='')}?arch={one['Architecture']}&distro={distro}"
+             for name, one in there.items()}
+    parts = []
+    for name, one in there.items():
+        words = re.split(r"[,|]", f"{one['Pre-Depends'] or ''},{one['Depends'] or ''}")  # of alternatives, those that are there
+        needs = [match[0] for word in words if (match := re.match(r"[a-z0-9+.-]+", word.strip()))]
+        parts.append(Part(name, one["Version"], purls[name], needs=tuple(purls[need] for need in needs if need in purls)))
+    return parts
+
+
+def _last(image: Path, names: set[str]) -> dict[str, bytes]:
+    """Files of an image, an archive as `docker save` writes it: each from the last layer that has it."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(image) as archive:
+        manifest = archive.extractfile("manifest.json")
+        for layer in json.load(manifest)[0]["Layers"] if manifest else []:
+            with tarfile.open(fileobj=archive.extractfile(layer)) as inner:
+                for member in inner:
+                    name = member.name.removeprefix("./")
+                    if name in names and (content := inner.extractfile(member)):
+                        found[name] = content.read()
+    return found

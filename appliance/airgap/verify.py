@@ -8,7 +8,8 @@ Never take the key from the bundle, and take this program from where you take th
 the copy inside. `minisign -V` and `sha256sum -c` do the same by hand (docs/operations/airgap.md).
 
 Checks, each of which ends everything that follows:
- 1. The file is a tar of one folder: plain files, plain names, no name twice; SHA256SUMS and its signature come first.
+ 1. The file is a tar of one folder: plain files, plain names, no name twice; SHA256SUMS and its signature come first. All are
+    root's, the two programs may be executed and nothing else: a mode is in no checksum, so there is nothing to choose.
  2. The signature over SHA256SUMS is of the key that was given (Ed25519, as minisign writes it, both of its forms).
  3. So is the signature over its comment, and the comment names the folder: a bundle cannot pass for another version.
  4. Each file has the hash that SHA256SUMS says; none is missing, none is more.
@@ -28,6 +29,8 @@ from pathlib import Path
 from typing import IO
 
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.minisig"
+PROGRAMS = ("verify.py", "install.py")
+FACTS = {"path", "size"}  # of an extended header: what long names and large files need
 MOST_SUMS = 4 << 20  # bytes
 MOST_NAME = 255  # characters
 BLOCK = 1 << 20
@@ -188,7 +191,7 @@ def _verify(archive: tarfile.TarFile, key: Key, into: Path | None) -> Bundle:
         content = archive.extractfile(member)
         if inner != folder or name not in wanted or content is None:
             raise Refused(f"{inner}/{name} is in no list of what was signed")
-        if _hash(content, into / name if into else None, member.mode) != wanted[name]:
+        if _hash(content, into / name if into else None, mode_of(name)) != wanted[name]:
             raise Refused(f"{name} is not the file that was signed")
         seen.append(name)
     if missing := set(wanted) - set(seen):
@@ -205,8 +208,15 @@ def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarIn
         plain = member.isreg() and not member.issparse() and len(member.name) <= MOST_NAME and NAME.fullmatch(member.name)
         if not plain or not name or member.name in names:
             raise Refused(f"{member.name[:MOST_NAME]!r} is no plain file with a plain name, or there twice")
+        if (member.mode, member.uid, member.gid) != (mode_of(name), 0, 0) or {*member.pax_headers, *archive.pax_headers} - FACTS:
+            raise Refused(f"{member.name!r} has an owner or a mode that no bundle has")
         names.add(member.name)
         yield folder, name, member
+
+
+def mode_of(name: str) -> int:
+    """The mode of a file, by its name in the bundle."""
+    return 0o755 if name in PROGRAMS else 0o644
 
 
 def _small(archive: tarfile.TarFile, found: tuple[str, str, tarfile.TarInfo] | None, wanted: str) -> tuple[str, bytes]:
@@ -235,7 +245,7 @@ def _hash(content: IO[bytes], target: Path | None, mode: int) -> str:
         while block := content.read(BLOCK):
             digest.update(block)
             file.write(block)
-    target.chmod(0o755 if mode & 0o100 else 0o644)
+    target.chmod(mode)
     return digest.hexdigest()
 
 

@@ -153,6 +153,13 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
     return made
 
 
+def dressed(entries: Entries, **facts: object) -> Entries:
+    """The last file with another mode, owner or extended header."""
+    for name, value in facts.items():
+        setattr(entries[-1][0], name, value)
+    return entries
+
+
 def renamed(entries: Entries, name: str) -> Entries:
     for member, _ in entries:
         member.name = member.name.replace(NAME, name)
@@ -172,6 +179,11 @@ CHANGES: dict[str, Callable[[Entries], Entries]] = {
     "a hard link": lambda all_: [*all_, (entry(f"{NAME}/wheels/link", tarfile.LNKTYPE), b"")],
     "a device": lambda all_: [*all_, (entry(f"{NAME}/null", tarfile.CHRTYPE), b"")],
     "another version's name": lambda all_: renamed(all_, "stillvault-1.2.4-amd64"),
+    "a program where there was none": lambda all_: dressed(all_, mode=0o755),
+    "a mode that gives away root": lambda all_: dressed(all_, mode=0o4755),
+    "somebody else's file": lambda all_: dressed(all_, uid=1000),
+    "another group's file": lambda all_: dressed(all_, gid=1000),
+    "a capability beside a file": lambda all_: dressed(all_, pax_headers={"SCHILY.xattr.security.capability": "x"}),
     "another order": lambda all_: all_[::-1],
     "no signature": lambda all_: [all_[0], *all_[2:]],
     "nothing": lambda _all: [],
@@ -192,6 +204,11 @@ def test_headers_that_lie_are_refused(keys: tuple[Path, Path], tmp_path: Path, l
     (tmp_path / "lie.tar").write_bytes(crafted.LIES[lie])
     said = run(sys.executable, AIRGAP / "verify.py", tmp_path / "lie.tar", "-p", keys[1], code=1)
     assert said.startswith("REFUSED: ") and "Traceback" not in said
+
+
+def test_a_header_for_all_files_is_refused(small: Path, keys: tuple[Path, Path]) -> None:
+    small.write_bytes(tarfile.TarInfo.create_pax_global_header({"SCHILY.xattr.user.x": "y"}) + small.read_bytes())
+    assert "an owner or a mode that no bundle has" in run(sys.executable, AIRGAP / "verify.py", small, "-p", keys[1], code=1)
 
 
 def test_a_hole_is_no_file(small: Path, keys: tuple[Path, Path]) -> None:
@@ -279,6 +296,16 @@ def test_what_is_in_it(unpacked: Path, wheels: Path) -> None:
     assert {path.name for path in (unpacked / "wheels").glob("*.whl")} == {path.name for path in wheels.glob("*.whl")}
 
 
+def test_what_its_pages_name_is_in_it_too(unpacked: Path) -> None:
+    pages = [path for path in unpacked.rglob("*.md") if "skill" not in path.parts]
+    assert len(pages) > 20
+    missing = [f"{page.name}: {link}" for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+               if not (page.parent / link).exists()]  # fmt: skip
+    assert missing == []
+    for name in ("monitoring/alerts.yml", "monitoring/dashboard.json", "proxy/nginx.conf", "quadlet/stillvault.volume"):
+        assert (unpacked / "appliance" / name).is_file(), name
+
+
 def test_the_sboms_name_what_is_in_it(unpacked: Path) -> None:
     for kind in ("python", "rust", "npm"):
         found = json.loads((unpacked / "sbom" / f"{kind}.cdx.json").read_bytes())
@@ -338,6 +365,74 @@ def test_a_python_without_wheels_is_told_so(keys: tuple[Path, Path], tmp_path: P
     assert "its wheels are for Python 3.99" in said and not (tmp_path / "p" / "9.9.9").exists()
 
 
+def test_a_bundle_that_is_older_than_what_is_in_place_is_refused(keys: tuple[Path, Path], tmp_path: Path) -> None:
+    """Signed as it ever was, and perhaps with what is known against it by now."""
+    facts = {"v": 1, "version": "0.9.0", "arch": "amd64", "pythons": ["3.99"], "created": "", "image": ""}
+    content = bundle.Content({"bundle.json": json.dumps(facts).encode()})
+    bundle.written(tmp_path / "b.tar", "stillvault-0.9.0-amd64", content, minisign.open_key(keys[0], b""), int(EPOCH))
+    prefix = tmp_path / "p"
+    prefix.mkdir()
+    command = [sys.executable, AIRGAP / "install.py", tmp_path / "b.tar", "-p", keys[1], "host", "--prefix", prefix]
+    for version in ("0.10.0rc1", "0.9.1", "1"):
+        (prefix / "current").unlink(missing_ok=True)
+        (prefix / "current").symlink_to(version)
+        assert f"it is 0.9.0, and {version} is here, which is newer; add --older" in run(*command, code=1)
+    assert "its wheels are for Python 3.99" in run(*command, "--older", code=1), "it would go on"
+    for version in ("0.9.0", "0.9.0rc2", "0.8.10"):
+        (prefix / "current").unlink()
+        (prefix / "current").symlink_to(version)
+        assert "its wheels are for Python 3.99" in run(*command, code=1)
+
+
+def saved(path: Path, version: str, files: dict[str, bytes]) -> str:
+    """An image of one layer in an archive as `make image` writes it; the layer's digest."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as archive:
+        for name, content in files.items():
+            member = entry(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    layer.seek(0)
+    layers = {"type": "layers", "diff_ids": [f"sha256:{digest}"]}
+    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": layers}
+    write(path, config, [(digest, layer, len(layer.getvalue()))], f"localhost/little:{version}")
+    return digest
+
+
+DPKG = b"""Package: libc6
+Status: install ok installed
+Architecture: amd64
+Version: 2.36-9+deb12u10
+
+Package: bash
+Status: install ok installed
+Architecture: amd64
+Version: 1:5.2.15-2+b7
+Depends: base-files (>= 2.1.12) | nothing, debianutils
+Pre-Depends: libc6 (>= 2.36)
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 1
+"""
+
+
+def test_the_packages_of_the_image_s_base_are_in_an_sbom(keys: tuple[Path, Path], wheels: Path, tmp_path: Path) -> None:
+    release = b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n'
+    saved(tmp_path / "image.tar", "1", {"./var/lib/dpkg/status": DPKG, "./usr/lib/os-release": release})
+    made(tmp_path / "out", keys[0], wheels, "--image", str(tmp_path / "image.tar"))
+    run("tar", "-xf", tmp_path / "out" / "stillvault-0.1.0-amd64.tar", "-C", tmp_path)
+    told = json.loads((tmp_path / "stillvault-0.1.0-amd64" / "sbom" / "debian.cdx.json").read_bytes())
+    found = {one["name"]: one["purl"] for one in told["components"]}
+    assert found == {"libc6": "pkg:deb/debian/libc6@2.36-9%2Bdeb12u10?arch=amd64&distro=debian-12",
+                     "bash": "pkg:deb/debian/bash@1%3A5.2.15-2%2Bb7?arch=amd64&distro=debian-12"}  # fmt: skip
+    assert {one["ref"]: one["dependsOn"] for one in told["dependencies"]}[found["bash"]] == [found["libc6"]]
+    saved(tmp_path / "other.tar", "1", {"file": b""})
+    assert sbom.debs(tmp_path / "other.tar") == []
+
+
 def test_wheels_that_do_not_fit_are_refused(keys: tuple[Path, Path], wheels: Path, tmp_path: Path) -> None:
     assert "is not for arm64" in made(tmp_path, keys[0], wheels, "--arch", "arm64", code=2)
     (tmp_path / "empty").mkdir()
@@ -353,18 +448,22 @@ def test_a_wheel_s_license_is_one_line() -> None:
 
 def test_an_image_is_loaded_without_a_network(keys: tuple[Path, Path], tmp_path: Path) -> None:
     """By a real podman: an image of one small file, in an archive as `make image` writes it."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as archive:
-        archive.addfile(entry("file"), io.BytesIO())
-    digest = hashlib.sha256(layer.getvalue()).hexdigest()
-    layer.seek(0)
-    layers = {"type": "layers", "diff_ids": [f"sha256:{digest}"]}
-    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": layers}
-    write(tmp_path / "image.tar", config, [(digest, layer, len(layer.getvalue()))], "localhost/little:1")
-    facts = {"v": 1, "version": "1.2.3", "arch": "amd64", "pythons": [], "created": "", "image": "image/stillvault.tar"}
-    content = bundle.Content({"bundle.json": json.dumps(facts).encode(), "image/stillvault.tar": tmp_path / "image.tar"})
-    bundle.written(tmp_path / "b.tar", NAME, content, minisign.open_key(keys[0], b""), int(EPOCH))
+    digests = {}
+    for version in ("1.10.0", "1.9.0"):
+        digests[version] = saved(tmp_path / "image.tar", version, {"file": version.encode()})
+        facts = {"v": 1, "version": "1.2.3", "arch": "amd64", "pythons": [], "created": "", "image": "image/stillvault.tar"}
+        content = bundle.Content({"bundle.json": json.dumps(facts).encode(), "image/stillvault.tar": tmp_path / "image.tar"})
+        bundle.written(tmp_path / f"{version}.tar", NAME, content, minisign.open_key(keys[0], b""), int(EPOCH))
     with engine() as podman:
-        command = [*ALONE, sys.executable, AIRGAP / "install.py", tmp_path / "b.tar", "-p", keys[1], "image"]
-        assert "localhost/little:1" in podman.run(*map(str, command))
-        assert podman.inspect("localhost/little:1")["RootFS"]["Layers"] == [f"sha256:{digest}"]
+
+        def install(version: str, *words: str, code: int = 0) -> str:
+            command = [*ALONE, sys.executable, AIRGAP / "install.py", tmp_path / f"{version}.tar", "-p", keys[1], "image", *words]
+            return podman.run(*map(str, command), code=code)
+
+        for _ in range(2):  # the same again is no step back
+            assert "localhost/little:1.10.0" in install("1.10.0")
+        install("1.9.0", code=1)
+        podman.podman("image", "exists", "localhost/little:1.9.0", code=1)
+        install("1.9.0", "--older")
+        for version, digest in digests.items():
+            assert podman.inspect(f"localhost/little:{version}")["RootFS"]["Layers"] == [f"sha256:{digest}"]
