@@ -11,7 +11,8 @@ from stillvault.protocol.errors import Usage
 @click.command(cls=Verb)
 @click.option("--system", is_flag=True, help="Serve every account of the host; for root.")
 @click.option("--socket", "socket_path", default=None, help="Where to listen.")
-@click.option("--identities", default=None, metavar="FILE", help="Which callers are which agent; identities.toml of the home else.")
+@click.option("--identities", default=None, metavar="FILE",
+              help="Which callers are which agent; identities.toml of the home else.")
 def daemon(system: bool, socket_path: str | None, identities: str | None) -> int:
     """Run the local client. Prints a ready line; ends on SIGTERM."""
     from stillvault.client.daemon import main
