@@ -1,7 +1,8 @@
 """The server: uvicorn's HTTP parser under deadlines and caps of our own, TLS 1.3, and an end that waits for nobody.
 
 * A connection counts from the moment it is accepted, before TLS: what never shakes hands holds a seat like any other, and no
-  flood takes the descriptors that the database needs. Who gives way at a cap says seats.py (R11).
+  flood takes the descriptors that the database needs. Who gives way at a cap says seats.py (R11), who comes too often
+  arrivals.py.
 * TLS within `HANDSHAKE_SECONDS`, headers whole within `header_seconds`, a body within `body_seconds`, a kept connection silent
   for at most `idle_seconds`, an answer taken within that time too: a partial header holds a seat no longer than that (R10).
 * What cannot be parsed gets one plain answer when it is the first on its connection, else the connection ends. So does who
@@ -30,6 +31,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from stillvault.relay.arrivals import Arrivals
 from stillvault.relay.edge import App
 from stillvault.relay.forwarded import Trusted, is_trusted, peer_of
 from stillvault.relay.journal import Journal
@@ -86,7 +88,7 @@ class Connection(HttpToolsProtocol):
         if self.transport is not None:
             self.transport.abort()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # the transport of a stream
         super().connection_made(transport)
         self._await(self.limits.header_seconds)
 
@@ -186,6 +188,7 @@ class Server:
     ) -> None:
         self._tls = tls
         self._seats = seats_for(limits)
+        self._arrivals = Arrivals(limits.connections_per_minute)
         self._protocol = type("Connection", (Connection,), {"limits": limits, "seats": self._seats})
         self._config = Config(
             app,
@@ -264,7 +267,10 @@ class Server:
     def _admit(self, accepted: socket.socket, address: str) -> None:
         loop = asyncio.get_running_loop()
         seat = Seat(peer_of(address), accepted.close, bounded=not is_trusted(address, self._trusted))
-        if not self._seats.enter(seat):
+        often = seat.bounded and not self._arrivals.admits(seat.peer, loop.time())
+        if often:
+            self._journal.warning("an address comes too often", limit="limits.connections_per_minute")
+        if often or not self._seats.enter(seat):
             accepted.close()
             return
         accepted.setblocking(False)

@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 
+from stillvault.relay.arrivals import Arrivals
 from stillvault.relay.problems import ProblemError
 from stillvault.relay.room import SMALL_BODY, Room
 from stillvault.relay.seats import Seat, Seats
 from tests.ops import malformed
+from tests.relay.listeners import until
 from tests.relay.process import PATIENCE, RelayProcess
 
 COUNT = int(os.environ.get("MALFORMED", "600"))
@@ -234,6 +236,36 @@ def test_a_proxy_is_bound_by_the_whole_alone() -> None:
     assert not table.dropped
     assert table.sit("other-1")
     assert table.dropped == ["proxy-0"]
+
+
+def served_at(relay: RelayProcess, address: str) -> bool:
+    """Whether a new connection of this address gets an answer."""
+    try:
+        plain = socket.create_connection(("127.0.0.1", relay.port), timeout=PATIENCE, source_address=(address, 0))
+        with plain, relay.context().wrap_socket(plain, server_hostname="localhost") as connection:
+            connection.sendall(f"GET /livez HTTP/1.1\r\nHost: localhost:{relay.port}\r\nConnection: close\r\n\r\n".encode())
+            return connection.recv(4096).startswith(b"HTTP/1.1 200")
+    except (ConnectionError, ssl.SSLError):
+        return False
+
+
+def test_who_comes_too_often_is_closed_before_the_handshake_and_others_are_served(started: Callable[..., RelayProcess]) -> None:
+    relay = started(**{"limits.connections_per_minute": "2"})
+    assert [served_at(relay, "127.0.0.77") for _ in range(4)] == [True, True, False, False]
+    assert served_at(relay, "127.0.0.78")
+    until(lambda: [line for line in relay.stderr if b"limits.connections_per_minute" in line])
+
+
+def test_arrivals_come_back_evenly() -> None:
+    arrivals = Arrivals(60)
+    assert [arrivals.admits("a", 1000.0) for _ in range(61)] == [True] * 60 + [False]
+    assert arrivals.admits("b", 1000.0)
+    assert not arrivals.admits("a", 1000.9)
+    assert [arrivals.admits("a", 1003.5) for _ in range(4)] == [True] * 3 + [False]
+    assert [arrivals.admits("a", 9000.0) for _ in range(61)] == [True] * 60 + [False], "and never more than a minute's worth"
+    for number in range(30_000):
+        assert arrivals.admits(f"crowd-{number}", 9001.0)
+    assert len(arrivals._peers) <= 10_000
 
 
 def test_room_for_bodies() -> None:
