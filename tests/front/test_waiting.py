@@ -155,7 +155,10 @@ def test_untrusted_names_the_check(front: Front) -> None:
         ended = front("read", "sv://a")
     assert ended.err.splitlines()[0] == "untrusted: quorum"
     with front.daemon(lambda call: call.refuse(15, "untrusted", check="quorum")):
-        error = json.loads(front("read", "sv://a", "--format=json").err)["error"]
+        ended = front("read", "sv://a", "--format=json")
+    named, last = ended.err.splitlines()
+    assert named == "untrusted: quorum"
+    error = json.loads(last)["error"]
     assert (error["untrusted"], error["exit"]) == ("quorum", 15)
 
 

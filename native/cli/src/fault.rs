@@ -101,9 +101,13 @@ impl Fault {
 
     fn text(&self) -> String {
         let (code, message, remedy) = (text::screen(&self.code), text::screen(&self.message), text::screen(&self.remedy));
-        let untrusted = if self.exit == exit::UNTRUSTED { format!("untrusted: {code}\n") } else { String::new() };
         let remedy = if remedy.is_empty() { remedy } else { format!("\n  {remedy}") };
-        format!("{untrusted}stillvault: {code}: {message}{remedy}\n")
+        format!("{}stillvault: {code}: {message}{remedy}\n", self.named())
+    }
+
+    /// A check that failed is named on a line of its own, before either form.
+    fn named(&self) -> String {
+        if self.exit == exit::UNTRUSTED { format!("untrusted: {}\n", text::screen(&self.code)) } else { String::new() }
     }
 
     fn json(&self) -> String {
@@ -120,7 +124,7 @@ impl Fault {
         let mut whole = Map::new();
         whole.insert("v".into(), 1.into());
         whole.insert("error".into(), Json::Object(error));
-        text::json(&Json::Object(whole))
+        self.named() + &text::json(&Json::Object(whole))
     }
 }
 
@@ -132,6 +136,7 @@ mod tests {
     fn untrusted_names_the_check_on_a_line_of_its_own() {
         let fault = Fault::untrusted("quorum", "too few people", "ask again");
         assert_eq!(fault.text(), "untrusted: quorum\nstillvault: quorum: too few people\n  ask again\n");
+        assert!(fault.json().starts_with("untrusted: quorum\n{"), "{}", fault.json());
     }
 
     #[test]
