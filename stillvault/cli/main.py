@@ -96,6 +96,12 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as missing:
+        if STATE.json or missing.ctx is None:
+            complain(Usage("usage", "a verb is missing", "see the list: --help"))
+        else:
+            print(missing.ctx.get_help(), file=sys.stderr)
+        return EXIT_USAGE
     except click.ClickException as error:
         remedy = f"see: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         complain(Usage("usage", error.format_message(), remedy))

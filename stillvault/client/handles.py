@@ -146,7 +146,8 @@ class Handles:
         identity = await connection.identity()
         handle = self._find(call.handle, identity)
         if handle.state == "pending":
-            raise Expired("pending", "nobody has decided yet; the handle stands", f"come back: stillvault wait {handle.name}")
+            raise Expired("pending", "nobody has decided yet; the handle stands",
+                          f"come back with it: stillvault wait {handle.name} --state")
         if handle.state == "delivered":
             raise Failed("handle-used", "the values of this handle were taken", "ask again")
         if handle.error is not None:

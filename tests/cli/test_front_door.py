@@ -56,6 +56,14 @@ def test_a_bad_line_is_usage(arguments: list[str]) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_a_verb_of_several_that_is_missing_is_shown_the_list() -> None:
+    done = run("policy")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"Commands:\n  list " in done.stderr and b"\\u{" not in done.stderr
+    record = json.loads(run("--format", "json", "policy").stderr)["error"]
+    assert (record["code"], record["message"]) == ("usage", "a verb is missing")
+
+
 def test_options_are_taken_before_and_after_the_verb() -> None:
     for arguments in (["--format", "json", "--no-input", "inbox"], ["inbox", "--format", "json", "--no-input"],
                       ["--no-input", "inbox", "--format", "json"]):

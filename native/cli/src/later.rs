@@ -115,7 +115,7 @@ fn state(wanted: &Wait, format: Format) -> Result<u8, Fault> {
         return Err(refusal(&error));
     }
     if word == "pending" {
-        let remedy = format!("come back: stillvault wait {}", wanted.handle.name);
+        let remedy = format!("come back: stillvault wait {} --state", wanted.handle.name);
         return Err(Fault::failed("pending", "nobody has decided yet; the handle stands", remedy).with_exit(exit::EXPIRED));
     }
     Ok(exit::OK)
