@@ -52,7 +52,8 @@ def remove(account: Account, person: str, device: str, say: resealing.Say) -> di
     else:
         say(f"resuming the removal of {person}")
         if not _is_retired(roster_of(trust), person, device, account.clock()):
-            _retire(account, trust, person, device)  # (b) never reached the relay: without it, (c) would seal for them again
+            # (b) never reached the relay: without it, (c) would seal for them again
+            _retire_or_forget(account, trust, person, device, _seals(account))
     record = _reseal(account, record, say)
     trust = publish(account, rosters.dropped(person, device, record.floors))  # (d)
     account.home.remove(RECORD)
@@ -71,10 +72,8 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
     going = {one.id for one in found.devices if device in ("", one.id)}
     jobs = resealing.find(account, [], lambda _, __: True)
     _check_listing(account, jobs)
-    warnings = _check_policies(roster, person, device)
-    for job in jobs:
-        warnings += _check_secret(roster, job.payload, going, account.clock())
-    for line in warnings:
+    seals = [one.payload for one in jobs]
+    for line in unblocked(roster, person, device, seals, account.clock()):
         say(line)
     affected = [one for one in jobs if _concerns(one.payload, going)]
     known = sorted(one.path for one in affected if _opens(one.payload, going))
@@ -82,11 +81,7 @@ def _begin(account: Account, trust: Trust, person: str, device: str, say: reseal
     _outlive(account, [one.payload.core.sealed for one in jobs if one.payload.core.by.device in going], say)
     # (b) Written down first: if the answer is lost, the second run finds the devices retired and goes on.
     account.home.write(RECORD, record)
-    try:
-        _retire(account, trust, person, device)
-    except Forbidden:
-        account.home.remove(RECORD)
-        raise
+    _retire_or_forget(account, trust, person, device, seals)
     say(f"{len(record.paths)} secrets to seal again")
     return record
 
@@ -112,11 +107,25 @@ def _check_listing(account: Account, jobs: list[resealing.Job]) -> None:
                           "the relay went back or hides it: nothing was changed; ask whoever runs it")
 
 
-def _retire(account: Account, trust: Trust, person: str, device: str) -> None:
+def _seals(account: Account) -> list[SecretPayload]:
+    return [one.payload for one in resealing.find(account, [], lambda _, __: True)]
+
+
+def _retire_or_forget(account: Account, trust: Trust, person: str, device: str, seals: list[SecretPayload]) -> None:
+    """(b). What cannot be done is not resumed: nothing was begun then."""
+    try:
+        _retire(account, trust, person, device, seals)
+    except Forbidden:
+        account.home.remove(RECORD)
+        raise
+
+
+def _retire(account: Account, trust: Trust, person: str, device: str, seals: list[SecretPayload]) -> None:
     retire = rosters.retired(person, device, account.clock())
     revoke = rosters.with_revoked(certs_of(account, f"person/{person}", device))
 
     def edit(roster: Roster) -> Roster:
+        unblocked(roster, person, device, seals, account.clock())  # of the very roster that is edited
         return revoke(retire(roster))
 
     root = root_of(trust)
@@ -138,6 +147,19 @@ def _is_retired(roster: Roster, person: str, device: str, now: int) -> bool:
     standing = [one for each in roster.people if each.id == person for one in each.devices
                 if device in ("", one.id) and now < one.expires]
     return not standing and (bool(device) or not any(person in policy.people for policy in roster.policies))
+
+
+def unblocked(roster: Roster, person: str, device: str, seals: list[SecretPayload], now: int) -> list[str]:
+    """(a): what to look at twice. Raises `Forbidden` where a policy or a seal would keep too few people.
+
+    Asked again of each roster that is edited: while this removal was signed, another may have taken out whom a secret needs. What
+    another administrator ended a second ago has ended, by whichever clock.
+    """
+    going = {one.id for one in rosters.person_of(roster, person).devices if device in ("", one.id)}
+    warnings = _check_policies(roster, person, device)
+    for seal in seals:
+        warnings += _check_secret(roster, seal, going, max(now, roster.issued))
+    return warnings
 
 
 def _check_policies(roster: Roster, person: str, device: str) -> list[str]:

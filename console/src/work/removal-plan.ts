@@ -2,9 +2,11 @@
 import { removalText } from "../texts/removal";
 import type { Roster, Secret } from "../protocol/objects";
 import { order } from "./compare";
-import { isAlive, personOf, deviceOf } from "./roster";
+import { type Edit, isAlive, personOf, deviceOf } from "./roster";
 import { rules } from "../texts/rules";
 import { Stopped, type Words } from "./stopped";
+
+export const BLOCKED = "removal-blocked";
 
 /** What goes: a whole person (`device` ""), one device, or one passkey of a device (`passkey`: its public key). */
 export interface Going {
@@ -42,7 +44,8 @@ export interface Standing {
 
 /** Raises `Stopped` where the question itself is wrong; what stands in the way of a right one is listed in `blocked`. */
 export function plan(going: Going, seals: readonly Sealed[], standing: Standing): Plan {
-  const { roster, now } = standing;
+  const { roster } = standing;
+  const now = Math.max(standing.now, roster.issued); // what another administrator ended a second ago has ended, by whichever clock
   const blocked: Words[] = [];
   const warnings: string[] = [];
   const ids = leavingDevices(roster, going);
@@ -64,6 +67,16 @@ export function plan(going: Going, seals: readonly Sealed[], standing: Standing)
     blocked,
     warnings,
     policies: going.device ? [] : roster.policies.filter((one) => one.people.includes(going.person)).map((one) => one.id),
+  };
+}
+
+/** Asks once more of the very roster that is edited: since the plan was shown, and while it was signed, somebody may have removed
+ * others whom a secret needs (D8). */
+export function unblocked(going: Going, seals: readonly Sealed[], standing: Standing): Edit {
+  return (roster) => {
+    const [why] = plan(going, seals, { ...standing, roster }).blocked;
+    if (why) throw new Stopped(BLOCKED, why);
+    return roster;
   };
 }
 

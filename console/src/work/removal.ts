@@ -10,7 +10,7 @@ import type { Trust } from "../protocol/trust";
 import { removalText } from "../texts/removal";
 import { order } from "./compare";
 import { adminKey, certsOf, publish } from "./publish";
-import { concerns, isRetired, leavingDevices, plan, type Going, type Plan } from "./removal-plan";
+import { BLOCKED, concerns, isRetired, leavingDevices, plan, unblocked, type Going, type Plan, type Standing } from "./removal-plan";
 import { Resealing, type Told } from "./resealing";
 import { both, dropped, retired, withFloors, withoutPasskey, withRevoked, type Edit, type Floor } from "./roster";
 import { findSeals, type Seal } from "./seals";
@@ -36,15 +36,18 @@ export interface Done {
 /** What it would do; nothing is signed. */
 export async function planned(account: Account, going: Going): Promise<Plan> {
   const trust = await account.trust(true);
-  const own = adminKey(account, trust);
-  const admins = trust.root.admin.keys.map((key) => key.public);
-  return plan(going, await findSeals(account, trust), {
+  const standing = standingOf(account, trust);
+  return plan(going, await findSeals(account, trust), standing);
+}
+
+function standingOf(account: Account, trust: Trust): Standing {
+  return {
     roster: trust.roster,
-    admins,
+    admins: trust.root.admin.keys.map((key) => key.public),
     own: [account.person, account.device],
-    ownPasskey: own.public,
+    ownPasskey: adminKey(account, trust).public,
     now: account.now(),
-  });
+  };
 }
 
 /** The removal that was begun in this browser and is not finished. */
@@ -87,8 +90,10 @@ async function forget(account: Account): Promise<void> {
 
 async function retire(account: Account, going: Going): Promise<void> {
   if (going.passkey) return;
+  const trust = await account.trust(true);
+  const still = unblocked(going, await findSeals(account, trust), standingOf(account, trust));
   const revoked = await certsOf(account, `person/${going.person}`, going.device);
-  await publish(account, both(retired(going.person, going.device, account.now()), withRevoked(revoked)));
+  await publish(account, both(still, retired(going.person, going.device, account.now()), withRevoked(revoked)));
 }
 
 /** (c): what is left to seal again. The floors of what somebody else sealed anew meanwhile are written down here. */
@@ -97,7 +102,12 @@ export async function resealOf(account: Account, told: Told): Promise<Resealing>
   if (!record) throw new Error("no removal is under way");
   const { going } = record;
   // (b) never reached the relay: without it, (c) would seal for them again.
-  if (!isRetired((await account.trust(true)).roster, going, account.now())) await retire(account, going);
+  if (!isRetired((await account.trust(true)).roster, going, account.now())) {
+    await retire(account, going).catch(async (error: unknown) => {
+      if (error instanceof Stopped && error.code === BLOCKED) await forget(account); // nothing was begun, and cannot be now
+      throw error;
+    });
+  }
   const trust = await account.trust(true);
   const ids = stillThere(trust, going) ? leavingDevices(trust.roster, going) : new Set<string>();
   const seals = (await findSeals(account, trust)).filter((one) => record?.paths.includes(one.path));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isRetired, plan, type Going, type Sealed, type Standing } from "../../src/work/removal-plan";
+import { isRetired, plan, unblocked, type Going, type Sealed, type Standing } from "../../src/work/removal-plan";
 import { retired } from "../../src/work/roster";
 import { device, NOW, person, policy, roster, secret } from "./people";
 
@@ -82,6 +82,19 @@ describe("the plan of a removal", () => {
     expect(found).toMatchObject({ paths: ["prod/c"], known: ["prod/a", "prod/b", "prod/c"], blocked: [] });
     expect(() => plan(going("carol", "carol-laptop", "auth-carol-laptop"), seals, with_two)).toThrow("only passkey");
     expect(() => plan(going("bob", "bob-laptop", "two"), seals, { ...with_two, ownPasskey: "two" })).toThrow("signed in with this passkey");
+  });
+
+  test("two at once: the second is asked again of the roster that the first one left", () => {  // D8
+    // Sealed when bob and carol decided; alice decides by now, so that no policy stands in the way.
+    const old = sealed("prod/old", BY_ALICE, policy("prod", ["bob", "carol"]), to(B, P, C));
+    const before = standing({ roster: roster([ALICE, BOB, CAROL], [policy("prod", ["alice"])]) });
+    expect(plan(going("bob"), [old], before).blocked).toEqual([]);
+    const edit = unblocked(going("bob"), [old], before);
+    expect(edit(before.roster)).toBe(before.roster);
+    const after = { ...retired("carol", "", NOW + 5)(before.roster), issued: NOW + 5 }; // by a clock that is ahead
+    expect(() => edit(after)).toThrow("prod/old needs 1 person and would keep 0");
+    const dropped = { ...before.roster, people: [ALICE, BOB] };
+    expect(() => edit(dropped)).toThrow("prod/old needs 1 person and would keep 0");
   });
 
   test("step (b) is known again after an interruption", () => {

@@ -3,7 +3,7 @@ import type { Account } from "../../device/account";
 import { personText, removeText as texts } from "../../texts/people";
 import { Button, ButtonLink, Card, Copy, List, Name, Notice, Page, Problem, Row, Section, Skeleton } from "../../ui";
 import { begin, finish, leftOf, planned, resealOf, unfinished, type Done, type Removal } from "../../work/removal";
-import type { Going, Plan } from "../../work/removal-plan";
+import { BLOCKED, type Going, type Plan } from "../../work/removal-plan";
 import { useLoad } from "../loading";
 import { ResealRun } from "../organisation/resealing";
 import { LoadFailed } from "../organisation/load-failed";
@@ -60,7 +60,7 @@ function Planned({ account, plan, onBegun }: { account: Account; plan: Plan; onB
   };
   if (plan.blocked.length) {
     return (
-      <Notice kind="danger" title={texts.blocked} text={texts.blockedText} code="removal-blocked">
+      <Notice kind="danger" title={texts.blocked} text={texts.blockedText} code={BLOCKED}>
         <ul class="plain-list">
           {plan.blocked.map((one) => (
             <li key={one.text}>
