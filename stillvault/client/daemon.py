@@ -196,10 +196,13 @@ class Links:
         """Use reports, certificates that run out, identities that joined, programs that were renewed."""
         while True:
             await asyncio.sleep(REPORT)
-            self._agents.look()
-            self._standing.rescan()
-            self._standing.look_again()
-            self._requester.report_uses(self._book)
+            try:
+                self._agents.look()
+                self._standing.rescan()
+                self._standing.look_again()
+                self._requester.report_uses(self._book)
+            except Exception:
+                log.exception("a round of the house failed; the next one follows")
 
     def _in_loop(self, function: Callable[P, None]) -> Callable[P, None]:
         def later(*args: P.args, **named: P.kwargs) -> None:

@@ -13,8 +13,8 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stillvault.client.flow import Client
@@ -32,6 +32,8 @@ REASONS = {"window": "the window of its lease is over", "uses": "every use of it
 OTHERS = {"process": "process", "task": "task", "exe": "program", "unit": "unit or program"}
 SWEEP = 0.5  # seconds between looks at what has ended: a value is gone within a second of its window
 REPORT = 20.0  # seconds between use reports; section 10 allows 60
+MOST_LINES = 128  # of one use report
+MOST_NAMES = 24 * 1024  # bytes of programs' names after which a report takes no further one: the longest one fits behind them
 
 
 def boot_ms() -> int:
@@ -218,8 +220,10 @@ class LeaseBook:
     # ---- use reports ---------------------------------------------------------------------------------------------------
 
     def reports(self, org: bytes, now: int) -> list[tuple[str, bytes]]:
-        """(client, payload of a `use`) for all hits since the last call."""
-        made = [(uses.subject, use_payload(org, request, uses, now)) for request, uses in self._uses.items()]
+        """(client, payload of a `use`) for all hits since the last call. Where many programs used a lease, or such with long
+        names, it is several: no caller can make a report too large to be sent."""
+        made = [(uses.subject, use_payload(org, request, part, now))
+                for request, uses in self._uses.items() for part in parts(uses)]
         self._uses.clear()
         return made
 
@@ -255,6 +259,19 @@ class LeaseBook:
     def _exited(self, scope_id: bytes) -> None:
         self.end(lambda lease: lease.scope[1] == scope_id, "the process that its lease was for has exited")
         self._unwatch(scope_id)
+
+
+def parts(uses: Uses) -> Iterator[Uses]:
+    """The same hits, in as many reports as they take."""
+    by: dict[tuple[int, str, str], int] = {}
+    size = 0
+    for who, count in sorted(uses.by.items()):
+        if len(by) == MOST_LINES or size > MOST_NAMES:
+            yield replace(uses, by=by)
+            by, size = {}, 0
+        by[who] = count
+        size += len(encode(who[1]))
+    yield replace(uses, by=by)
 
 
 def use_payload(org: bytes, request: bytes, uses: Uses, now: int) -> bytes:

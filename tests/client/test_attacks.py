@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 
 from tests.client.caller import contents
@@ -49,6 +50,32 @@ def test_a_value_that_reached_its_pipe_is_logged_as_delivered(house):  # noqa: F
     until(reported, "no receipts")
     logged = {row["secret"] for row in audit(house, "delivered")[before:]}
     assert logged == ({"prod/api"} if got else set())
+
+
+def test_programs_with_long_names_keep_no_use_out_of_the_log(house):  # noqa: F811
+    """What many programs of one task with names of 3,800 bytes each did is more than one report holds: it becomes several, and
+    the uses of everybody else are reported as before."""
+    house.policy("attacks", "prod/attacks/**", "--lease-scope", "task")
+    house.seal("prod/attacks/key", b"x")
+    folder = house.folder / "long"
+    for _ in range(15):
+        folder /= "d" * 250
+    folder.mkdir(parents=True)
+    copies = [folder / f"sh{number}" for number in range(20)]
+    for copy in copies:
+        shutil.copy(os.path.realpath("/bin/sh"), copy)
+    read = "stillvault read sv://prod/attacks/key >/dev/null"
+    script = "\n".join([read, *(f"{copy} -c '{read}; exit 0'" for copy in copies), "stillvault leases purge", "exit 0"])
+    shell = house.start("", os.path.realpath("/bin/sh"), "-c", script, session=True)
+    house.approve()
+    out, err = house.ended(shell)
+    assert shell.returncode == 0, (out, err)
+
+    def reported() -> int:
+        return sum(row["count"] for row in audit(house, "lease-used") if row["secret"] == "prod/attacks/key")
+
+    until(lambda: reported() == len(copies), "the uses were not reported")
+    assert "Traceback" not in house.log()
 
 
 def test_an_orphan_does_not_pass_for_whoever_adopted_it(house):  # noqa: F811
