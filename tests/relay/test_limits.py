@@ -114,6 +114,25 @@ def test_what_a_client_reports_is_bounded(directory: Path) -> None:
         assert limit_of(client.receipt(request, secret, "failed")) == "reports_per_minute"
 
 
+def test_the_lines_of_a_use_report_count_as_reports(directory: Path) -> None:
+    """Each line is a row of the log: a client that names hundreds of programs in one report has no more rows for that."""
+    with limited(directory, reports_per_minute=300) as org:
+        client = trusted(org)
+        org.seal("prod/again")
+        request, _, asked = client.ask("prod/again")
+        asked.ok()
+
+        def used(first: int, *lines: int) -> Answer:
+            line = {"uid": 1001, "exe": "/bin/a", "exe_sha256": b64encode(bytes(32)), "count": 1}
+            said = {"org": org.pin, "request": b64encode(oid_of(request)), "last": now(), "issued": now()}
+            reports = [{**said, "by": [line] * number, "first": first + at} for at, number in enumerate(lines)]
+            return client.post("/v1/uses", {"objects": wire(*(client.key.sign("use", encode(one)) for one in reports))})
+
+        assert used(1, 257).code == "body-form"
+        used(2, 200, 200).ok()  # what comes at once is taken whole
+        assert "rate-limited" in [used(10 * at, 200, 200).code for at in range(1, 4)]
+
+
 def test_an_organisation_has_a_cap(directory: Path) -> None:  # P2
     with limited(directory, prompts_per_10_minutes=1000, pending_per_client=100, pending_per_org=3) as org:
         client = trusted(org)

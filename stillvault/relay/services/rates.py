@@ -20,12 +20,17 @@ class Rates:
 
     def count(self, kind: str, peer: str, limit: int, events: int = 1) -> None:
         """Counts one, or several at once. Raises `rate-limited` above the limit."""
+        if self.add(kind, peer, events) > limit:
+            raise ProblemError("rate-limited", field=kind if "." in kind else f"limits.{kind}", headers={"retry-after": "60"})
+
+
+    def add(self, kind: str, peer: str, events: int) -> int:
+        """Counts what turned out to be more than it looked, and refuses nothing: the next one is. How many there are by now."""
         minute = int(time.monotonic() // 60)
         if minute != self._minute or len(self._counts) > MOST_PEERS:
             self._minute, self._counts = minute, Counter()
         self._counts[kind, peer] += events
-        if self._counts[kind, peer] > limit:
-            raise ProblemError("rate-limited", field=kind if "." in kind else f"limits.{kind}", headers={"retry-after": "60"})
+        return self._counts[kind, peer]
 
 
 class Suppressed:

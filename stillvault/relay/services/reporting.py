@@ -19,6 +19,7 @@ from stillvault.relay.store.requests import StoredRequest
 from stillvault.relay.store.transaction import Transaction
 
 MOST_OBJECTS = 100
+MOST_LINES = 256  # of a use report: programs that used one lease within a minute
 MOST_WORDS = 2  # receipts of one request, and cancels: the second one is logged as late, a third is refused
 
 
@@ -54,17 +55,22 @@ Take = Callable[[Transaction, StoredRequest, bytes, bytes, int], None]
 async def _report(call: Call, name: str, signed: Sequence[bytes], take: Take) -> None:
     """Each object: signature of the session's certificate, and a request that the same client raised.
 
-    One client can make the log grow only so fast (limits.reports_per_minute), and use reports never take the reserved space.
+    One client can make the log grow only so fast (limits.reports_per_minute), and use reports never take the reserved space. Each
+    line of a use report is a row, so it counts as one report: what one call brings is taken whole, and the next has to wait.
     """
     standing, cert = sealing.standing_of(call), call.who.client()
-    call.relay.rates.count("reports_per_minute", public.b64encode(call.who.key), call.relay.settings.limits.reports_per_minute,
-                           len(signed))
+    rates, key = call.relay.rates, public.b64encode(call.who.key)
+    rates.count("reports_per_minute", key, call.relay.settings.limits.reports_per_minute, len(signed))
     if not 1 <= len(signed) <= MOST_OBJECTS:
         raise ProblemError("body-form", f"1 to {MOST_OBJECTS} objects", "objects")
     verified: list[tuple[bytes, bytes, bytes]] = []
     for one in signed:
         payload = standing.trust.verify_by_client(name, one, cert, call.now)
         verified.append((public.oid_of(one), one, payload))
+        lines = len(read(Use, payload).by) if name == "use" else 0
+        if lines > MOST_LINES:
+            raise ProblemError("body-form", f"a use report has at most {MOST_LINES} lines", "objects")
+        rates.add("reports_per_minute", key, max(lines - 1, 0))
 
     def change(tx: Transaction) -> None:
         for oid, wrapper, payload in verified:
