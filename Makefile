@@ -7,7 +7,7 @@ DIR ?= tests/vectors
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build console wheel image test check fmt vectors demo run bench load fuzz e2e screenshots attack abuse faults clean
+.PHONY: help setup build console wheel image test check fmt vectors demo run bench peers load fuzz e2e screenshots attack abuse faults clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ run: build wheel ## the same appliance, left running
 
 bench: build wheel ## the budgets of docs/performance.md, each beside its floor: criterion for the core, then the wheel
 	cargo bench -q -p stillvault-core --bench paths && $(VENV)/python -m bench
+
+peers: setup ## OpenBao, into build/peers: `make bench` runs it beside us where it is there
+	$(VENV)/python -m bench.peers
 
 load: build wheel ## whole releases under load against the wheel, four minutes: loadtests/README.md
 	$(VENV)/python -m loadtests steady --wheel

@@ -1,6 +1,6 @@
-"""Rows P1 to P7 of docs/performance.md, each beside its floor or peer in the same run.
+"""Rows P1 to P9 of docs/performance.md, each beside its floor or peer in the same run.
 
-    python -m bench [ROW ..]        all rows, or those named: p1 p2 p3 p4 p5 p6 p7 fanout agents
+    python -m bench [ROW ..]        all rows, or those named: p1 p2 p3 p4 p5 p6 p7 fanout p8 p9 agents
 
 Measures the wheel that `make wheel` built last, in an environment of its own (environment.py). Ends with every budget and whether
 it was met; a budget that was missed is no failure of the run. Needs a C compiler for the floors, and nobody else on the machine:
@@ -22,8 +22,8 @@ from bench import environment
 from bench.measure import CORES, Report, spread, steal, two_cores
 
 ROWS = {"p1": "bench.lookup", "p2": "bench.hits", "p3": "bench.front", "p4": "bench.releases", "p5": "bench.sealing",
-        "p6": "bench.acknowledging", "p7": "bench.streaming", "fanout": "bench.fanout",
-        "agents": "bench.running"}
+        "p6": "bench.acknowledging", "p7": "bench.streaming", "fanout": "bench.fanout", "p8": "bench.starting",
+        "p9": "bench.growth", "agents": "bench.running"}
 
 
 def machine(report: Report) -> None:

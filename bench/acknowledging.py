@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import uvloop
@@ -19,7 +20,7 @@ from bench.measure import Report, ratio
 from stillvault.relay.store import schema
 from stillvault.relay.store.connection import Connection, open_writer
 from stillvault.relay.store.space import Space
-from stillvault.relay.store.transaction import Transaction
+from stillvault.relay.store.transaction import Mark, Transaction
 from stillvault.relay.store.writer import Writer
 
 ROUNDS = 15
@@ -32,6 +33,14 @@ LEAF = (
     b'"uid":1001,"user":"app","version":1,"window":600},"kind":"requested","oid":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",'
     b'"request":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU","time":1900000000}'
 )
+
+
+class Unmetered:
+    """Counts nothing."""
+
+    def committed(self, waits: Iterable[float], seconds: float) -> None: ...
+
+    def happened(self, marks: Iterable[Mark]) -> None: ...
 
 
 def append(tx: Transaction) -> None:
@@ -65,7 +74,7 @@ async def acknowledged(writer: Writer, writers: int, each: int) -> float:
 
 async def measure(connection: Connection, own: Connection, folder: Path) -> dict[str, list[float]]:
     """Interleaved: rates of both for many, microseconds of both for one."""
-    writer = Writer(own, Space(folder, 0), lambda _topics: None)
+    writer = Writer(own, Space(folder, 0), lambda _topics: None, Unmetered())
     found: dict[str, list[float]] = {name: [] for name in ("writers", "rows", "one", "commit")}
     while (folder / "bare.db-wal").stat().st_size < LARGE:
         bare(connection, ROWS, BATCH)

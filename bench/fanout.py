@@ -21,9 +21,9 @@ from typing import Any, ClassVar, cast
 
 import uvloop
 
+from bench.driving import Line
 from bench.hits import build, pin
 from bench.measure import FIRST, LAST, Report, pinned, ratio
-from bench.releases import Line
 from stillvault.crypto.public import b64encode, encode, oid_of
 from tests.relay.parties import Client, Organisation, now, wire
 from tests.relay.process import RelayProcess

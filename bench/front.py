@@ -2,6 +2,8 @@
 
     python -m bench.front
 
+Where OpenBao is here, `bao kv get` of one value stands beside them, from a server on loopback without TLS: it asks nobody.
+
 All of them run interleaved, against one real daemon, one process each time, timed from its start to its end. The front does what
 the C client leaves out: it judges the socket and its owner, holds signals back, forbids core files, wipes.
 
@@ -20,12 +22,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bench import peers
 from bench.measure import Report, ratio
 from tests.world import STILLVAULT, World
 
 ROUNDS = 200
 BUDGET, STRETCH = 2.0, 1.4  # times the C client
 HERE = Path(__file__).parent
+BAO = "bao kv get"
 
 
 def once(words: list[str], environment: dict[str, str]) -> float:
@@ -70,7 +74,7 @@ def ssh_agent(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, str]] | 
     return process, environment
 
 
-def measure(folder: Path, world: World) -> dict[str, list[float]]:
+def measure(report: Report, folder: Path, world: World) -> dict[str, list[float]]:
     """Builds a host with one leased value and times whoever reads it."""
     alice = world.create("alice", "--no-recovery")
     host = world.client("host/bench", ["**"])
@@ -101,8 +105,12 @@ def measure(folder: Path, world: World) -> dict[str, list[float]]:
         add = shutil.which("ssh-add") or "ssh-add"
         ready["ssh-add -l"] = partial(once, [add, "-l"], own)
     try:
-        interleaved(ready, 20)
-        return interleaved(ready, ROUNDS)
+        with peers.bao_server(report, folder) as bao:
+            if bao is not None:
+                words = [str(bao.program), "kv", "get", "-mount=secret", "-field=value", "value"]
+                ready[BAO] = partial(once, words, bao.environment)
+            interleaved(ready, 20)
+            return interleaved(ready, ROUNDS)
     finally:
         if agent:
             process.terminate()
@@ -111,20 +119,22 @@ def measure(folder: Path, world: World) -> dict[str, list[float]]:
 
 def run(report: Report) -> None:
     """Row P3."""
+    report.head(f"P3  one value from a lease, process start to end, {ROUNDS} rounds interleaved")
     with tempfile.TemporaryDirectory(prefix="sv-p3-") as place:
         world = World(Path(place))
         try:
             world.start()
-            times = measure(Path(place), world)
+            times = measure(report, Path(place), world)
         finally:
             world.stop()
-    report.head(f"P3  one value from a lease, process start to end, {ROUNDS} rounds interleaved")
     for name, found in times.items():
         report.line(name, "ms", found)
     read = times["stillvault read, released"]
     report.judge("P3 stillvault read / C client", ratio(read, times["C client"]), BUDGET, STRETCH)
     if "ssh-add -l" in times:
         report.judge("P3 stillvault read / ssh-add -l", ratio(read, times["ssh-add -l"]), 1.0, 1.0)
+    if BAO in times:
+        report.judge("P3 stillvault read / bao kv get", ratio(read, times[BAO]), 1 / 5, 1 / 5)
     report.say(f"beside `python -S -E -c pass`: {ratio(read, times['python -S -E -c pass']):.2f}")
 
 

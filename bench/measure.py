@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -82,6 +82,13 @@ def interleaved(jobs: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
         for name, job in jobs.items():
             times[name].append(job())
     return times
+
+
+def rotated(names: Iterable[str], turn: int) -> list[str]:
+    """In another order each turn, so that nobody is always the first after a pause."""
+    order = list(names)
+    at = turn % len(order)
+    return order[at:] + order[:at]
 
 
 def each(job: Callable[[], object], unit: float = 1e9) -> Callable[[], float]:
