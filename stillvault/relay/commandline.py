@@ -32,7 +32,7 @@ def guarded(command: F) -> F:
             click.echo(f"stillvault-relay: {error}", err=True)
             sys.exit(EX_CONFIG)
 
-    return run  # type: ignore[return-value]
+    return run  # type: ignore[return-value]  # the same signature, by `wraps`
 
 
 def kept(context: click.Context, parameter: click.Parameter, value: Any) -> Any:

@@ -16,8 +16,8 @@ from stillvault.relay.store.transaction import Transaction
 
 ROUND = 0.5  # seconds between two looks
 CLEANING = 60  # seconds between two rounds that also clean and report
-EVENTS_KEPT = 7 * 86_400
-COUNTERS_KEPT = 2 * 3600
+EVENTS_KEPT = 7 * 86_400  # seconds
+COUNTERS_KEPT = 2 * 3600  # seconds: no limit looks back further than an hour
 
 
 async def sweep(relay: Relay) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from stillvault.crypto import public
-from stillvault.protocol import messages, objects
+from stillvault.protocol import cards, messages, objects
 from stillvault.protocol.errors import RateLimited, Refused
 from stillvault.protocol.lifecycle import Event
 from stillvault.protocol.objects import canonical
@@ -110,7 +110,7 @@ def _check(call: Call, standing: Standing, signed: bytes) -> Asked:
 
 def card_of(said: objects.Request) -> bytes:
     """The card: with the client, the tuple that a person sees and decides at once (section 6)."""
-    return public.sha256(canonical([said.client, said.issued, said.expires, said.observed, said.claimed]))
+    return public.sha256(cards.key(said))
 
 
 def _take(tx: Transaction, call: Call, standing: Standing, asked: Sequence[Asked]) -> None:

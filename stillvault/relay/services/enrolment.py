@@ -23,6 +23,7 @@ from stillvault.relay.store.invites import StoredInvite
 from stillvault.relay.store.transaction import Transaction
 
 LISTED_DAYS = 30
+FETCHED_WITHIN = 86_400  # seconds that a joiner has to fetch what a confirmation brought
 GRADES = ("system", "user")
 
 
@@ -40,24 +41,18 @@ async def invite(call: Call, body: messages.NewInvite) -> None:
     if body.device and (standing is None or standing.device(body.subject, body.device, now) is None):
         raise ProblemError("unknown", "no such device of that person", "device")
     new = StoredInvite(
-        oid(body.invite),
-        body.kind,
-        body.subject,
-        body.roles,
-        body.scopes,
-        body.host,
-        body.grade,
-        now,
-        now + call.relay.settings.limits.invite_seconds,
-        call.who.actor,
-        "open",
-        None,
-        None,
-        None,
-        None,
-        "",
-        None,
-        body.device,
+        invite=oid(body.invite),
+        kind=body.kind,
+        subject=body.subject,
+        roles=body.roles,
+        scopes=body.scopes,
+        host=body.host,
+        grade=body.grade,
+        created=now,
+        expires=now + call.relay.settings.limits.invite_seconds,
+        created_by=call.who.actor,
+        state="open",
+        device=body.device,
     )
     bearer = oid(body.bearer_hash)
 
@@ -294,7 +289,7 @@ def certificate_for(found: StoredInvite, certs: Sequence[tuple[public.Cert, byte
 
 
 def confirm(tx: Transaction, found: StoredInvite, cert: bytes | None, actor: str, now: int) -> None:
-    if not invites.confirm(tx.connection, found.invite, now, now + 86_400, cert):
+    if not invites.confirm(tx.connection, found.invite, now, now + FETCHED_WITHIN, cert):
         raise ProblemError("enrolment")
     tx.leaf("enrolled", actor, now, oid=found.enrol_oid or b"", people=found.subject, outcome="confirmed")
     tx.wake(topic(found.invite))

@@ -20,20 +20,19 @@ class StoredInvite(NamedTuple):
     expires: int
     created_by: str
     state: str
-    enrol: bytes | None
-    enrol_oid: bytes | None
-    challenge_enc: str | None
-    challenge_ct: str | None
-    proof: str
-    cert: bytes | None
+    enrol: bytes | None = None
+    enrol_oid: bytes | None = None
+    challenge_enc: str | None = None
+    challenge_ct: str | None = None
+    proof: str = ""
+    cert: bytes | None = None
     device: str = ""  # of a passkey that is one more of this device
     transfer_enc: str | None = None
     transfer_ct: str | None = None
 
 
 _COLUMNS = ", ".join(StoredInvite._fields)
-
-
+_LISTS = (StoredInvite._fields.index("roles"), StoredInvite._fields.index("scopes"))
 _OPEN = "'open', 'joined', 'challenged', 'proved'"
 
 
@@ -41,7 +40,8 @@ def _row(row: tuple[object, ...] | None) -> StoredInvite | None:
     if row is None:
         return None
     values = list(row)
-    values[3], values[4] = json.loads(str(values[3])), json.loads(str(values[4]))
+    for place in _LISTS:
+        values[place] = json.loads(str(values[place]))
     return StoredInvite(*values)  # type: ignore[arg-type]  # STRICT columns
 
 
@@ -53,28 +53,29 @@ def add(db: Connection, bearer: bytes, invite: StoredInvite) -> bool:
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open') ON CONFLICT DO NOTHING RETURNING 1"
     )
     roles, scopes = json.dumps(invite.roles), json.dumps(invite.scopes)
-    values = (invite.invite, bearer, invite.kind, invite.subject, roles, scopes, *invite[5:10], invite.device)
+    terms = (invite.host, invite.grade, invite.created, invite.expires, invite.created_by, invite.device)
+    values = (invite.invite, bearer, invite.kind, invite.subject, roles, scopes, *terms)
     return db.execute(query, values).fetchone() is not None
 
 
 def by_invite(db: Connection, invite: bytes) -> StoredInvite | None:
-    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE invite = ?", (invite,)).fetchone())  # noqa: S608
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE invite = ?", (invite,)).fetchone())  # noqa: S608  constant columns
 
 
 def by_bearer(db: Connection, bearer: bytes) -> StoredInvite | None:
-    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE bearer = ?", (bearer,)).fetchone())  # noqa: S608
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE bearer = ?", (bearer,)).fetchone())  # noqa: S608  constant columns
 
 
 def by_ticket(db: Connection, ticket: bytes) -> StoredInvite | None:
-    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE ticket = ?", (ticket,)).fetchone())  # noqa: S608
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE ticket = ?", (ticket,)).fetchone())  # noqa: S608  constant columns
 
 
 def by_enrol(db: Connection, oid: bytes) -> StoredInvite | None:
-    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE enrol_oid = ?", (oid,)).fetchone())  # noqa: S608
+    return _row(db.execute(f"SELECT {_COLUMNS} FROM invites WHERE enrol_oid = ?", (oid,)).fetchone())  # noqa: S608  constant columns
 
 
 def listed(db: Connection, since: int) -> list[StoredInvite]:
-    rows = db.execute(f"SELECT {_COLUMNS} FROM invites WHERE created > ? ORDER BY created, invite", (since,))  # noqa: S608
+    rows = db.execute(f"SELECT {_COLUMNS} FROM invites WHERE created > ? ORDER BY created, invite", (since,))  # noqa: S608  constant columns
     return [one for one in (_row(row) for row in rows) if one]
 
 
@@ -119,7 +120,7 @@ def confirm(db: Connection, invite: bytes, now: int, expires: int, cert: bytes |
 
 
 def cancel(db: Connection, invite: bytes) -> bool:
-    query = f"UPDATE invites SET state = 'cancelled' WHERE invite = ? AND state IN ({_OPEN}) RETURNING 1"  # noqa: S608
+    query = f"UPDATE invites SET state = 'cancelled' WHERE invite = ? AND state IN ({_OPEN}) RETURNING 1"  # noqa: S608  constant names
     return db.execute(query, (invite,)).fetchone() is not None
 
 

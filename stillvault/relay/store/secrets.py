@@ -19,12 +19,12 @@ _COLUMNS = "oid, path, version, revision, signed"
 
 
 def newest(db: Connection, path: str) -> StoredSecret | None:
-    row = db.execute(f"SELECT {_COLUMNS} FROM secrets WHERE path = ? AND newest = 1", (path,)).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT {_COLUMNS} FROM secrets WHERE path = ? AND newest = 1", (path,)).fetchone()  # noqa: S608  constant columns
     return StoredSecret(*row) if row else None
 
 
 def by_oid(db: Connection, oid: bytes) -> StoredSecret | None:
-    row = db.execute(f"SELECT {_COLUMNS} FROM secrets WHERE oid = ?", (oid,)).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT {_COLUMNS} FROM secrets WHERE oid = ?", (oid,)).fetchone()  # noqa: S608  constant columns
     return StoredSecret(*row) if row else None
 
 
@@ -46,7 +46,7 @@ def add(db: Connection, secret: StoredSecret, ciphertext: bytes, now: int) -> No
 
 def listed(db: Connection, prefix: str, after: str, limit: int) -> list[StoredSecret]:
     """The newest of each path that is `prefix` or lies under it, in order of path, from behind `after`."""
-    query = f"SELECT {_COLUMNS} FROM secrets WHERE newest = 1 AND path > ?"  # noqa: S608
+    query = f"SELECT {_COLUMNS} FROM secrets WHERE newest = 1 AND path > ?"  # noqa: S608  constant columns
     bounds: tuple[object, ...] = (after,)
     if prefix:
         # '/' is followed by '0': everything that begins `prefix/` lies between the two.
@@ -57,5 +57,5 @@ def listed(db: Connection, prefix: str, after: str, limit: int) -> list[StoredSe
 
 def history(db: Connection, path: str, limit: int) -> list[StoredSecret]:
     """All seals of a path, the newest first."""
-    query = f"SELECT {_COLUMNS} FROM secrets WHERE path = ? ORDER BY version DESC, revision DESC LIMIT ?"  # noqa: S608
+    query = f"SELECT {_COLUMNS} FROM secrets WHERE path = ? ORDER BY version DESC, revision DESC LIMIT ?"  # noqa: S608  constant columns
     return [StoredSecret(*row) for row in db.execute(query, (path, limit))]
