@@ -133,6 +133,19 @@ def test_the_log_of_a_relay_verifies_from_outside(org: Organisation) -> None:
     assert page["leaves"][0] == json.dumps(json.loads(page["leaves"][0]), sort_keys=True, separators=(",", ":"))
 
 
+def test_names_that_a_host_gives_are_cut(org: Organisation) -> None:
+    """A page of rows is read into memory: nobody can make one of sixty megabytes. The signed request has the whole name."""
+    client = org.client()
+    org.seal()
+    shell = {"exe": "/" + "a" * 9000, "exe_sha256": "A" * 43}
+    observed = {"host": "db-1", "uid": 1, "user": "u" * 3000, "exe": "/\\u{202e}" * 2000, "exe_sha256": "A" * 43}
+    client.ask(observed={**observed, "grade": "system", "chain": [shell] * 4})[2].ok()
+    said = org.leaves("requested")[-1]["detail"]
+    assert said["exe"] == "/\\u{202e}" * 113 + "/" + "\u2026"
+    assert [len(one) for one in said["chain"]] == [256] * 4
+    assert len(said["user"]) == 256
+
+
 @pytest.mark.parametrize(
     "damage",
     [

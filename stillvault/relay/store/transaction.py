@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from stillvault.crypto import public
+from stillvault.protocol.text import whole
 from stillvault.relay.store import events
 from stillvault.relay.store.connection import Connection
 from stillvault.relay.store.tree import Tree
 
 LOG_TOPIC = "log"  # woken whenever the audit log grew
+LONGEST = {"exe": 1024, "user": 256, "chain": 256}  # characters of a name that a host gave; the signed object has all of it
 Mark = tuple[str, str, int]  # what happened, in which of its kinds, how many or how long in seconds
 
 
@@ -25,10 +27,12 @@ class Transaction:
     def leaf(self, kind: str, actor: str, time: int, *, oid: bytes = b"", request: bytes = b"", **detail: Any) -> None:
         """Appends a row of the audit log (section 12): it is durable when the use case is. Holds no secret value.
 
-        Details that say nothing (empty text, nothing measured) are left out.
+        Details that say nothing (empty text, nothing measured) are left out, and names that a host gave are cut: a page of rows
+        is read into memory, here and by whoever asks for it.
         """
         leaf: dict[str, Any] = {"kind": kind, "actor": actor, "time": time}
-        leaf["detail"] = {name: value for name, value in detail.items() if value is not None and value not in ("", [])}
+        said = {name: value for name, value in detail.items() if value is not None and value not in ("", [])}
+        leaf["detail"] = said | {name: _cut(said[name], most) for name, most in LONGEST.items() if name in said}
         if oid:
             leaf["oid"] = public.b64encode(oid)
         if request:
@@ -65,3 +69,9 @@ class Transaction:
     def wake(self, topic: str) -> None:
         """Wakes who waits for `topic`, without an event."""
         self.topics.add(topic)
+
+
+def _cut(value: Any, most: int) -> Any:
+    if isinstance(value, list):
+        return [_cut(one, most) for one in value]
+    return value if len(value) <= most else value[: whole(value, most - 1)] + "\u2026"
