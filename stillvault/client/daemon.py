@@ -13,7 +13,6 @@ import logging
 import os
 import resource
 import signal
-import sysconfig
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +22,7 @@ from typing import ParamSpec
 
 import msgspec
 
-from stillvault.client import listener, socketfile
+from stillvault.client import front, listener, socketfile
 from stillvault.client.agentfile import FILE
 from stillvault.client.agents import Agents
 from stillvault.client.broker import Broker
@@ -54,21 +53,6 @@ WORKERS = 6  # threads for the relay and for opening releases
 HASHERS = 2  # threads for executables not seen before: a relay that hangs must not keep a caller from its lease
 DESCRIPTORS = 65536
 STDERR = 2
-
-
-def installed_front() -> tuple[int, int] | None:
-    """(device, inode) of the native front beside this interpreter's scripts. A daemon that is not root may be told another."""
-    path = Path(sysconfig.get_path("scripts")) / "stillvault"
-    if os.geteuid() != 0 and (named := os.environ.get("STILLVAULT_FRONT")):
-        path = Path(named)
-    try:
-        status = path.stat()
-        with path.open("rb") as file:
-            native = file.read(4) == b"\x7fELF"
-    except OSError:
-        return None
-    # A script runs as its interpreter; only a program of its own can be told from others by its inode.
-    return (status.st_dev, status.st_ino) if native else None
 
 
 def main(home: Home | Path | str | None = None, system: bool = False, socket: str = "", json: bool = False,
@@ -134,7 +118,7 @@ async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: 
         links.start_new()
         await links.first_try(FIRST_TRY, stop)
         door = listener.Listener(sock, broker.serve, Hasher(), Workers(HASHERS, "hasher"), system=system, exact=exact,
-                                 front=installed_front(), agents=agents)
+                                 front=front.installed(), agents=agents)
         ready = {"v": 1, "event": "ready", "socket": str(path), "relay": links.state()}
         print(msgspec.json.encode(ready).decode(), flush=True)  # noqa: T201  the ready line is the daemon's one output
         housekeeping = loop.create_task(links.keep_house())

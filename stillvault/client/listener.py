@@ -17,6 +17,7 @@ import logging
 import os
 import socket
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 from stillvault.client import frames
@@ -39,7 +40,8 @@ class Listener:
     """The socket, and every connection through it."""
 
     def __init__(self, sock: socket.socket, serve: Serve, hasher: Hasher, workers: Workers, *, system: bool, exact: bool,
-                 front: tuple[int, int] | None, agents: Agents | None = None) -> None:
+                 front: Callable[[], tuple[int, int] | None], agents: Agents | None = None) -> None:
+        """`front` says what the installed front is now: (device, inode)."""
         self.loop = asyncio.get_running_loop()
         self.serve = serve
         self.hasher = hasher
@@ -113,7 +115,7 @@ class Listener:
                               "start a daemon of your own, or one with --system")
             if len(self._connections) >= MAX_TOTAL or self._per_uid[uid] >= MAX_PER_UID:
                 raise RateLimited("connections", "too many connections to the daemon", "close some, then try again")
-            caller = Caller.identify(sock, front=self._front, exact=self._exact)
+            caller = Caller.identify(sock, front=self._front(), exact=self._exact)
         except StillvaultError as error:
             with suppress(OSError):
                 sock.send(frames.pack(frames.error_event(error)))

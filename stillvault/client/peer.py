@@ -134,7 +134,7 @@ class Caller:
 
     @classmethod
     def identify(cls, connection: socket.socket, *, front: tuple[int, int] | None, exact: bool) -> Caller:
-        """Step 1. `front` is (device, inode) of the installed front. Cheap: nothing is hashed yet."""
+        """Step 1. `front` is (device, inode) of the installed front, as it is now. Cheap: nothing is hashed yet."""
         credentials = peer_credentials(connection)
         if credentials.pid <= 0:
             raise unknown("it lives in another pid namespace")

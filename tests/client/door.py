@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from stillvault.client import frames, peer
@@ -30,7 +31,8 @@ HERE = Path(__file__).parent
 class Door:
     """A listener in a thread. `opened` lets waiting calls go on; `waiting` says that one waits."""
 
-    def __init__(self, *, system: bool = True, front: tuple[int, int] | None = None, exact: bool = True) -> None:
+    def __init__(self, *, system: bool = True, front: Callable[[], tuple[int, int] | None] = lambda: None,
+                 exact: bool = True) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sv-door-"))
         self.folder.chmod(0o755)
         shutil.copy(HERE / "caller.py", self.folder / "caller.py")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from stillvault.client.front import Front
 from stillvault.client.peer import has_peer_pidfd
 from tests.client.caller import Call
 from tests.client.door import PYTHON, VALUE, Door, lines
@@ -221,8 +222,7 @@ def test_in_system_mode_every_account_is_attributed(door):  # L1
 
 @needs_root
 def test_the_front_speaks_for_its_parent():
-    front = os.stat(PYTHON)
-    with Door(front=(front.st_dev, front.st_ino)) as door:
+    with Door(front=Front(Path(PYTHON))) as door:
         shell = ["/bin/sh", "-c", f'{PYTHON} {door.folder}/caller.py "$0" whoami; exit 0']
         event = json.loads(lines(door.start(program=shell, uid=65534))[0])
         assert event["front"] is True
@@ -231,9 +231,30 @@ def test_the_front_speaks_for_its_parent():
         assert event["uid"] == 65534
 
 
+def test_an_update_of_the_front_while_the_daemon_runs(tmp_path):
+    """The new one speaks for its parent as the old one did, and a copy, or what is no program, does not."""
+    tmp_path.chmod(0o755)
+    path, fresh = tmp_path / "front", tmp_path / "fresh"
+    with Door(front=Front(path)) as door:
+        def asked(program):
+            shell = ["/bin/sh", "-c", f'{program} {door.folder}/caller.py "$0" whoami; exit 0']
+            event = json.loads(lines(door.start(program=shell))[0])
+            return event["front"], event["exe"]
+
+        sh = os.path.realpath("/bin/sh")
+        assert asked(PYTHON) == (False, os.path.realpath(PYTHON))  # nothing is installed yet
+        for _ in range(2):
+            shutil.copy(os.path.realpath(PYTHON), fresh)
+            fresh.rename(path)
+            assert asked(path) == (True, sh)
+        os.rename(path, fresh)
+        assert asked(fresh) == (False, str(fresh))
+        path.write_text("#!/bin/sh\n")
+        assert asked(fresh) == (False, str(fresh))
+
+
 def test_the_front_whose_parent_becomes_another_program_gets_nothing():  # L3
-    front = os.stat(PYTHON)
-    with Door(front=(front.st_dev, front.st_ino)) as door:
+    with Door(front=Front(Path(PYTHON))) as door:
         # perl starts the front and becomes a shell while people decide
         source = f"""my $p = fork(); if (!$p) {{ exec("{PYTHON}", "{door.folder}/caller.py", $ARGV[0], "get", "prod/db") }}
         while (!-e "{door.folder}/go") {{ select(undef, undef, undef, 0.01) }}
@@ -339,7 +360,7 @@ from stillvault.client.socketfile import open_socket
 from stillvault.client.workers import Workers
 async def main():
     sock, _ = open_socket(Path(sys.argv[1]), system=True)
-    Listener(sock, None, Hasher(), Workers(1, "w"), system=True, exact=True, front=None)
+    Listener(sock, None, Hasher(), Workers(1, "w"), system=True, exact=True, front=lambda: None)
     print("ready", flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())

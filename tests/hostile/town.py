@@ -139,7 +139,7 @@ class InProcess:
         links.start_new()
         await links.first_try(5.0, asyncio.Event())
         door = listener.Listener(sock, broker.serve, self._hasher, self._workers, system=False, exact=has_peer_pidfd(),
-                                 front=None)
+                                 front=lambda: None)
 
         async def end() -> None:
             door.close()
