@@ -18,7 +18,7 @@ from stillvault.approver.memory import remember, remembered
 from stillvault.crypto.private import Value, seal
 from stillvault.crypto.public import Secret, Trust, b64decode, b64encode, payload_of
 from stillvault.protocol import messages
-from stillvault.protocol.errors import Failed, Forbidden, Refused, Unavailable
+from stillvault.protocol.errors import Failed, Forbidden, NoApprover, Refused, Unavailable
 from stillvault.protocol.objects import Pair, Roster
 from stillvault.protocol.objects import Secret as SecretPayload
 from stillvault.transport.http import RelayRefused
@@ -91,7 +91,13 @@ def upload(account: Account, trust: Trust, path: str, value: Value, version: Pai
            now: int) -> dict[str, Any]:
     """Seals and uploads one version or revision, and remembers it."""
     keys = account.keys()
-    made = seal(trust, keys.auth, account.own, path, value, version, previous, now)
+    try:
+        made = seal(trust, keys.auth, account.own, path, value, version, previous, now)
+    except Refused as error:
+        if error.code != "recipients":
+            raise
+        raise NoApprover("no-approver", error.message, "an administrator enrols a device of theirs that the policy's tier takes, "
+                         "or changes the policy: stillvault policy set", "PATH") from None
     try:
         stored = account.call("POST", "/v1/secrets", messages.NewSecret(secret=msgspec.Raw(made.secret),
                                                                         ciphertext=b64encode(made.ciphertext)),

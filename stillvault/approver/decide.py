@@ -71,7 +71,8 @@ def take_back(account: Account, card_id: str, verdict: str, *, note: str = "",
     now = account.clock()
     with account.home.lock():
         memory = remembered(account.home)
-        own = [one for one in memory.answers if one.card == card_id and one.verdict == "approve"]
+        cards = {one.card for one in memory.answers if card_id in (one.card, one.item.request)}  # as `choose`
+        own = [one for one in memory.answers if one.card in cards and one.verdict == "approve"]
         if not own:
             raise Failed("no-card", "no such card waits for you, and you approved none of that id",
                          "it may be decided, cancelled or expired: see `stillvault inbox`")

@@ -179,10 +179,9 @@ def _describe_one(one: Facts) -> dict[str, Any]:
 
 
 def choose(cards_waiting: Sequence[Card], name: str) -> Card:
-    """The card that a person named, by its id or by an unambiguous beginning of at least four digits."""
-    found = [one for one in cards_waiting if one.id == name] or [
-        one for one in cards_waiting if len(name) >= 4 and one.id.startswith(name)
-    ]
+    """The card that a person named, by its id or an unambiguous beginning of at least four digits, or by one of its requests."""
+    found = [one for one in cards_waiting if one.id == name or name in [b64encode(each.prompt.request.oid) for each in one.facts]]
+    found = found or [one for one in cards_waiting if len(name) >= 4 and one.id.startswith(name)]
     if len(found) > 1:
         raise Usage("card", "more than one card begins like that", "give the whole id", "ID")
     if not found:

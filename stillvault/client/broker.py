@@ -29,7 +29,7 @@ from stillvault.client.pipes import check_pipe
 from stillvault.client.requester import Requester
 from stillvault.client.standing import Standing
 from stillvault.client.visits import Visits
-from stillvault.crypto.public import b64decode
+from stillvault.crypto.public import b64decode, b64encode
 from stillvault.protocol.cards import card_id
 from stillvault.protocol.errors import Expired, Failed, Forbidden, Refused, StillvaultError
 from stillvault.protocol.messages import Event, Events
@@ -168,8 +168,8 @@ class Broker:
     def _cancel(self, uid: int | None, name: str) -> int:
         if name.startswith(MARK):
             return self._handles.cancel(uid, name)
-        chosen = [one for one in self._requester.all()
-                  if uid in (None, one.request.observed.uid) and name in (card_id(one.request), one.request.id)]
+        chosen = [one for one in self._requester.all() if uid in (None, one.request.observed.uid)
+                  and name in (card_id(one.request), one.request.id, b64encode(one.oid))]
         for pending in chosen:
             self._requester.withdraw(pending, Failed("cancelled", "the request was withdrawn", "ask again"))
         return len(chosen)

@@ -126,6 +126,29 @@ def test_a_lease_is_as_long_as_the_person_says(town: World) -> None:
         time.sleep(0.1)
 
 
+def test_a_card_goes_by_the_id_of_a_request_of_it_too(town: World) -> None:
+    """`requests` shows those ids to a person: what is shown can be typed."""
+    alice, bob, db = town.parties["alice"], town.parties["bob"], town.parties["host/db-1"]
+
+    def asked() -> str:
+        card = card_of(bob, "lease/db")
+        waiting = [one["request"] for one in alice.json("requests")["requests"]]
+        assert card["requests"][0]["request"] in waiting
+        return str(card["requests"][0]["request"])
+
+    asking = db.spawn("read", "sv://lease/db")
+    request = asked()
+    assert bob.json("approve", request, "--yes")["requests"] == [request]
+    assert outcome(asking)[0] == 0
+    assert bob.json("deny", request)["verdict"] == "deny"  # taken back
+    deadline = time.monotonic() + PATIENCE
+    while [one for one in db.json("leases")["leases"] if one["path"] == "lease/db"]:
+        assert time.monotonic() < deadline
+    asking = db.spawn("read", "sv://lease/db")
+    assert db.json("cancel", asked())["count"] == 1
+    assert outcome(asking)[0] == 1
+
+
 def test_two_of_three(town: World) -> None:
     alice, bob, db = town.parties["alice"], town.parties["bob"], town.parties["host/db-1"]
     asking = db.spawn("read", "sv://two/db")

@@ -45,6 +45,18 @@ def test_what_seal_refuses(town: World, tmp_path: Path) -> None:
     assert "empty" in alice.ok("seal", "prod/empty", stdin=b"").said
 
 
+def test_nothing_is_sealed_for_nobody(small: World) -> None:
+    alice, db = small.parties["alice"], small.parties["host/db-1"]
+    alice.ok("seal", "prod/db", stdin=b"x")
+    alice.ok("policy", "set", "prod", "--tier", "synced")  # which no device of a command line has
+    said = alice.fails(12, "seal", "prod/db", stdin=b"y")
+    assert "no usable device: alice, bob" in said
+    assert "untrusted" not in said
+    assert alice.json("secrets")["secrets"][0]["version"] == 1
+    with db.daemon():
+        assert "no-approver" in db.fails(12, "read", "sv://prod/db")
+
+
 def test_the_sealer_is_told_what_changed(small: World) -> None:
     alice = small.parties["alice"]
     alice.ok("seal", "prod/db", stdin=b"1")
