@@ -109,7 +109,7 @@ class SealedFile:
                     if len(line) > LINE_LIMIT:
                         raise self._refused("a line is too long")
                     yield decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._refused("a line is none of such a file") from None
         except OSError as error:
             raise Usage("sealed-file", f"{self.path} cannot be read: {error.strerror}", "name a readable file",
@@ -126,7 +126,10 @@ def _last_second(roots: list[bytes], roster: bytes) -> int:
 
 
 def _peek(name: str, signed: bytes, kind: type[T]) -> T:
-    return msgspec.json.decode(payload_of(name, signed), type=kind)
+    try:
+        return msgspec.json.decode(payload_of(name, signed), type=kind)
+    except msgspec.MsgspecError:
+        raise Refused("field", f"the {name} in it is not of the form it must have") from None
 
 
 def _explained(error: Refused) -> Refused:

@@ -21,7 +21,6 @@ from stillvault.protocol.rows import leaf_of, row_of
 from stillvault.protocol.text import plain
 
 POLL = 1.0  # seconds
-MAX_LINE = 1 << 20  # bytes
 
 
 @click.group(cls=Verbs)
@@ -120,6 +119,10 @@ class Last(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     roster: msgspec.Raw
 
 
+class _Dated(msgspec.Struct):
+    issued: int
+
+
 @audit.command()
 @click.option("--file", "name", default=None, help="Verify an export offline.")
 @click.option("--org", "pin", default="", help="The org id that an export must be of; this home's where none is given.")
@@ -156,9 +159,13 @@ def _verify_file(name: str, pin: str) -> tuple[int, bytes]:
             raise Usage("pin", "nothing says which organisation this must be", "give --org PIN", "--org")
         pin = organisation.org_id
     # The dates of an archive may be over: it is judged by the time at which its newest part was signed.
-    dates = [msgspec.json.decode(payload_of(kind, bytes(one)), type=dict[str, Any])["issued"]
-             for kind, one in [("root", last.roots[-1]), ("roster", last.roster)]] if last.roots else [0]
-    trust = Trust.verify(b64decode(pin), [bytes(one) for one in last.roots], bytes(last.roster), max(dates))
+    newest = [("root", last.roots[-1]), ("roster", last.roster)] if last.roots else []
+    try:
+        dates = [msgspec.json.decode(payload_of(kind, bytes(one)), type=_Dated).issued for kind, one in newest]
+    except msgspec.MsgspecError:
+        raise Refused("field", "root or roster in it is not of the form it must have", "the export was changed",
+                      "--file") from None
+    trust = Trust.verify(b64decode(pin), [bytes(one) for one in last.roots], bytes(last.roster), max(dates, default=0))
     size, root = open_checkpoint(last.checkpoint, *log_key(trust))
     for number, row in enumerate(rows):
         if row.get("index") != number:
@@ -176,5 +183,5 @@ def _read(name: str) -> tuple[list[dict[str, Any]], Last]:
     try:
         last = msgspec.json.decode(lines[-1], type=Last)
         return [msgspec.json.decode(one, type=dict[str, Any]) for one in lines[:-1]], last
-    except (IndexError, msgspec.DecodeError, UnicodeDecodeError):
+    except (IndexError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused("log-leaf", "this is not a whole export", "the file is truncated or was changed", "--file") from None

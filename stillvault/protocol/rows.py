@@ -18,7 +18,7 @@ def row_of(index: int, leaf: str | bytes) -> Row:
     raw = leaf.encode() if isinstance(leaf, str) else leaf
     try:
         found = msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused("log-leaf", f"row {index} of the log is not of the form it must have") from None
     row = {"index": index, **found.get("detail", {})}
     row |= {name: value for name, value in found.items() if name != "detail"}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stillvault.crypto.public import b64encode
 from stillvault.protocol.text import HIDDEN
 from tests.world import PATIENCE, SCRIPTS, STILLVAULT, World
 
@@ -172,9 +173,13 @@ def test_the_audit_is_verified_here_and_elsewhere(town: World, tmp_path: Path) -
     damaged = {"edited": exported.replace(b'"bob"', b'"eve"', 1), "removed": b"".join(lines[:3] + lines[4:]),
                "reordered": b"".join([lines[1], lines[0], *lines[2:]]), "truncated": b"".join(lines[:-1]),
                "added": b"".join([*lines[:-1], lines[-2], lines[-1]]), "cut": exported[:-20], "empty": b"",
-               "shorter": b"".join(lines[:-2] + lines[-1:]),
+               "shorter": b"".join(lines[:-2] + lines[-1:]), "deep": b"".join([b'{"index":' + b"[" * 9000 + b"\n", *lines[1:]]),
                "renumbered": b"".join([*lines[:3], re.sub(rb'"index":\d+', b'"index":3', lines[4]), *lines[5:]])}
     for name, content in damaged.items():
         bad = tmp_path / name
         bad.write_bytes(content)
         assert "untrusted: log-" in nowhere.fails(15, "audit", "verify", "--file", str(bad), "--org", org), name
+    last = json.loads(lines[-1])
+    last["roster"]["payload"] = b64encode(b'{"issued":"never"}')
+    good.write_bytes(b"".join([*lines[:-1], json.dumps(last, separators=(",", ":")).encode()]))
+    assert "untrusted: field" in nowhere.fails(15, "audit", "verify", "--file", str(good), "--org", org)

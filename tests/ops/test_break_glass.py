@@ -234,11 +234,15 @@ def test_a_changed_file_opens_nothing_of_what_was_changed(paper: Paper) -> None:
         (changed(*lines, lines[0]), 2, "line 6"),
         (changed(lines[0], {**rows[1], "extra": 1}, *lines[2:]), 2, "none of such a file"),
         (b"\xff\n", 2, "none of such a file"), (b"", 2, "begin"),
+        (changed(lines[0], b'{"kind":"secret","path":"a","secret":' + b"[" * 9000 + b"\n"), 2, "none of such a file"),
     ):
         file.write_bytes(content)
         done = paper.open("prod/db", 1, 2, file=file)
         assert (done.code, done.out) == (code, b""), (says, done.said)
         assert says in done.said
+    other = {**rows[0]["roster"], "payload": b64encode(b'{"expires":"never"}')}
+    file.write_bytes(changed({**rows[0], "roster": other}, *lines[1:]))
+    assert "untrusted: field" in paper.open("prod/db", 1, 2, file=file, more=("--expired",)).said
     assert "cannot be read" in paper.open("prod/db", 1, 2, file=paper.root / "missing").said
     assert "no-secret" in paper.open("prod/none", 1, 2).said
     # One that is spoilt does not keep the others closed, and is named.
