@@ -9,18 +9,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.world import PATIENCE, RELAY, STILLVAULT, Done, Party, World, end, read_line
+from tests.acceptance.said import Asking, card_of, only_json, refused
+from tests.world import PATIENCE, STILLVAULT, World, end, read_line
 
 NOBODY = 65534
 CARD = {"id", "requests", "host", "user", "uid", "exe", "exe_sha256", "chain", "grade", "age", "expires", "window",
@@ -33,138 +30,9 @@ ROW = {"v", "index", "time", "kind", "actor", "oid", "request", "secret", "versi
        "people", "window", "device", "channel", "outcome", "count"}
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[World]:
-    """Alice (all roles), Bob (approver, sealer), Carol (approver), Dora (auditor); host/db-1 and agent/claude in one home, whose
-    daemon serves other accounts too where root runs the tests."""
-    root = Path(tempfile.mkdtemp(prefix="sv-"))
-    root.chmod(0o755)
-    world = World(root)
-    try:
-        world.start()
-        alice = world.create()
-        world.person("bob", "approver", "sealer")
-        world.person("carol", "approver")
-        world.person("dora", "auditor")
-        grade = "system" if os.geteuid() == 0 else "user"
-        host = world.client("host/db-1", ["prod/**", "two/**"], "--grade", grade, home="db")
-        world.client("agent/claude", ["code/**"], "--host", "db-1", "--grade", grade, home="db")
-        alice.ok("policy", "set", "prod", "--match", "prod/**", "--people", "alice,bob", "--lease-scope", "exe")
-        alice.ok("policy", "set", "two", "--match", "two/**", "--people", "alice,bob,carol", "--threshold", "2", "--window", "0s")
-        alice.ok("policy", "set", "code", "--match", "code/**", "--people", "alice,bob", "--code", "--window", "0s")
-        for path in ("prod/db", "prod/api", "two/db", "code/db"):
-            alice.ok("seal", path, stdin=f"value of {path}".encode())
-        # The agent is a program of its own: a shell by another name, and what it starts.
-        shutil.copy(os.path.realpath("/bin/sh"), root / "agent")
-        (host.home / "identities.toml").write_text(f'[[identity]]\nclient = "agent/claude"\nexe = "{root}/agent"\n')
-        host.socket.parent.mkdir(parents=True)
-        host.socket.parent.chmod(0o755)
-        host.start_daemon(*(["--system"] if os.geteuid() == 0 else []))
-        yield world
-    finally:
-        world.stop()
-        shutil.rmtree(root, ignore_errors=True)
-
-
-class Asking:
-    """A front that waits while others decide."""
-
-    def __init__(self, party: Party, *arguments: str, program: Path = STILLVAULT, **environment: str) -> None:
-        self.process = subprocess.Popen([str(program), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, env={**party.environment, **environment})
-        party.world.processes.append(self.process)
-
-    def ended(self) -> Done:
-        out, err = self.process.communicate(timeout=PATIENCE)
-        return Done(self.process.returncode, out, err)
-
-
-def card_of(party: Party, secret: str) -> dict[str, Any]:
-    """The card with this secret in the inbox, once it is there."""
-    limit = time.monotonic() + PATIENCE
-    while time.monotonic() < limit:
-        for card in party.json("inbox")["cards"]:
-            if secret in [one["secret"] for one in card["requests"]]:
-                return dict(card)
-    raise AssertionError(f"no card for {secret}")
-
-
-def only_json(done: Done, code: int = 0) -> dict[str, Any]:
-    """One object with `v` 1, one line, and nothing else on stdout."""
-    assert done.code == code, done.said
-    assert len(done.out.splitlines()) == 1, done.text
-    assert done.json["v"] == 1
-    return done.json
-
-
-def refused(done: Done, code: int) -> dict[str, Any]:
-    """An error as scripts read it: nothing on stdout, one object on the last line of stderr."""
-    assert (done.code, done.out) == (code, b""), f"{done.code} {done.said}{done.text}"
-    error = json.loads(done.said.splitlines()[-1])
-    assert error["v"] == 1
-    assert error["error"]["exit"] == code
-    assert {"code", "message"} <= set(error["error"])
-    return dict(error["error"])
-
-
-# ---- the relay -----------------------------------------------------------------------------------------------------------------
-
-
-def relay(place: World, *arguments: str, **environment: str) -> Done:
-    done = subprocess.run([str(RELAY), *arguments], capture_output=True, timeout=PATIENCE, check=False,
-                          env={"PATH": os.environ["PATH"], "HOME": str(place.root), **environment})
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def test_the_relay(place: World, tmp_path: Path) -> None:
-    data = ("--data", str(place.data))
-    assert (place.data / "stillvault.db").is_file()
-    fingerprint = relay(place, "fingerprint", *data)
-    assert re.fullmatch(r"SHA256:[A-Za-z0-9_-]{43}\n", fingerprint.text)
-    assert relay(place, "health", "--url", place.url).code == 0
-    assert relay(place, "health", "--url", "https://localhost:9").code == 14
-    late = relay(place, "setup-url", *data)  # only while no organisation exists
-    assert late.code != 0
-    assert late.out == b""
-    backup = tmp_path / "backup"
-    assert relay(place, "backup", *data, str(backup)).code == 0
-    assert relay(place, "doctor", *data).code == 0
-    restored = tmp_path / "restored"
-    assert relay(place, "restore", "--data", str(restored), str(backup)).code == 0
-    assert relay(place, "fingerprint", "--data", str(restored)).out == fingerprint.out
-    for verb in ("check", "show"):
-        assert relay(place, "config", *data, verb).code == 0
-    assert "30" in relay(place, "config", *data, "show", STILLVAULT_RELAY_LIMITS_PROMPTS_PER_HOUR="30").text
-    assert relay(place, "config", *data, "check", STILLVAULT_RELAY_LIMITS_NONSENSE="1").code != 0
-    for before in (("--format", "json"), ("--no-input",)):
-        assert relay(place, *before, "fingerprint", *data).code == 0
-        assert relay(place, "fingerprint", *data, *before).code == 0
-
-
 def test_the_exit_codes_are_told(place: World) -> None:
     told = only_json(place.party("stranger").run("help", "exit-codes", "--format", "json"))["exit_codes"]
     assert [one["code"] for one in told] == [0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 125, 126, 127, 130]
-
-
-def test_a_new_relay(tmp_path: Path) -> None:
-    data = tmp_path / "relay"
-    process = subprocess.Popen([str(RELAY), "serve", "--data", str(data), "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, env={"PATH": os.environ["PATH"]})
-    try:
-        ready = json.loads(read_line(process))
-        assert (ready["v"], ready["event"]) == (1, "ready")
-        url = relay_url = ready["url"]
-        line = subprocess.run([str(RELAY), "setup-url", "--data", str(data)], capture_output=True, check=True).stdout.decode()
-        assert re.fullmatch(re.escape(relay_url) + r"/setup#[A-Za-z0-9_-]{22,}\n", line)
-        second = subprocess.run([str(RELAY), "serve", "--data", str(data), "--listen", "127.0.0.1:0"], capture_output=True,
-                                check=False, timeout=PATIENCE)
-        assert second.returncode not in (0, -signal.SIGKILL)
-        assert url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0  # SIGTERM ends it within five seconds
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 # ---- the organisation ----------------------------------------------------------------------------------------------------------
