@@ -160,9 +160,8 @@ class Demo:
             home, "stillvault", "join", url, *([] if home == "host" else ["--no-passphrase"]), "--format", "json"
         )
         words = self.ready(joining, "words")["words"]
-        text = words if isinstance(words, str) else " ".join(str(word) for word in words)  # type: ignore[attr-defined]
         print(f"({home} reads the five words to alice over the phone)")
-        self.run("alice", "stillvault", "confirm", who, "--words", text)
+        self.run("alice", "stillvault", "confirm", who, "--words", str(words))
         self.finish(joining, "join")
 
     def people(self) -> None:

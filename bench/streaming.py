@@ -138,7 +138,8 @@ class Raiser:
         assert self.process.stdout
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())  # type: ignore[no-any-return]
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
 
 
 @contextmanager

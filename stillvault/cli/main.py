@@ -1,7 +1,7 @@
 """`stillvault`: the entry of every verb but those that the native front serves (module `front`).
 
 The table below is the command line. A verb's module is imported when the verb is used, so that none pays for the others.
-Every end is an exit code of docs/exit codes (`stillvault help exit-codes`); a traceback never reaches the user unless
+Every end is an exit code of `protocol.errors` (`stillvault help exit-codes`); a traceback never reaches the user unless
 STILLVAULT_DEBUG is set.
 """
 
@@ -69,7 +69,7 @@ class Main(Verbs):
         if cmd_name not in VERBS:
             return None
         module, attribute, _ = VERBS[cmd_name]
-        return getattr(importlib.import_module(f"stillvault.cli.{module}"), attribute)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(f"stillvault.cli.{module}"), attribute)  # type: ignore[no-any-return]  # the table says so
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
         """The list of verbs, without importing any."""

@@ -1,8 +1,7 @@
 """Signing in: a `login` over the relay's nonce, signed by a device or a client (protocol section 4, `login`).
 
 The signature names the organisation and the origin that we dialled, so a login made for one relay is worth nothing at
-another. Sessions last a quarter of an hour; one is kept in the home until it is nearly
-over (`kept_session`).
+another. Sessions last a quarter of an hour; one is kept in the home until it is nearly over (`kept_session`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types of its own
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -81,8 +81,9 @@ class Stillvault:
         """The form of what comes in; what it held is not repeated."""
         if name == tools.RUN_WITH_SECRETS.name and not self._allow_run:
             raise Forbidden("run-not-allowed", "running commands is not allowed here")
-        if next(self._validators[name].iter_errors(arguments), None) is not None:
-            raise Usage("arguments", "the arguments are not of the tool's schema")
+        problem = next(self._validators[name].iter_errors(arguments), None)
+        if problem is not None:
+            raise Usage("arguments", str(problem.validator), "", _argument(problem, arguments))
 
     # ---- the tools -----------------------------------------------------------------------------------------------------
 
@@ -161,6 +162,14 @@ class Stillvault:
         if explanation is None:
             raise Usage("arguments", "neither a handle nor a code that is known")
         return {"v": answers.VERSION, "explanation": explanation}
+
+
+def _argument(problem: Any, arguments: Answer) -> str:
+    """Which argument of a tool is not as its schema says; empty where it is none of the schema's own."""
+    schema: tools.Schema = problem.schema
+    missing = [name for name in schema.get("required", []) if name not in arguments] if problem.validator == "required" else []
+    where = [part for part in problem.absolute_path if isinstance(part, str)]
+    return str((where or missing or [""])[0])
 
 
 def _listed(one: project.Named, plan: Answer) -> Answer:
