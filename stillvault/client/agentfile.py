@@ -9,9 +9,10 @@
     container = "0123..."               # likewise
     session = "/usr/bin/claude"         # the program of the session's leader
 
-The file and every directory above it must belong to root or the daemon's account and be writable by nobody else. The same holds
-for the programs that it names (`replaceable`). Entries are in the order of their precedence; one that could never hold because
-of one above it is refused. That there is none must be said: `identity = []`. A file that says nothing may be half written.
+The file, every directory above it and every link on the way must belong to root or the daemon's account and be writable by nobody
+else. The same holds for the programs that it names (`replaceable`). Entries are in the order of their precedence; one that could
+never hold because of one above it is refused. That there is none must be said: `identity = []`. A file that says nothing may be
+half written.
 """
 
 from __future__ import annotations
@@ -180,8 +181,9 @@ def read(path: Path) -> bytes:
             raise wrong("", f"{path} was changed while it was read", "put a new file into place by a rename")
     if len(raw) > MAX_FILE:
         raise wrong("", f"{path} is larger than {MAX_FILE} bytes")
-    for folder in path.resolve().parents:
-        status = folder.stat()
-        if status.st_uid not in owners or (status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX):
-            raise wrong("", f"others can write {folder}, and so replace {path.name}", f"chmod go-w {folder}")
+    # The way as it is written, links and all: one that others may point elsewhere leads to another file tomorrow.
+    found = replaceable(os.path.abspath(path), owners)
+    if found is not None:
+        raise wrong("", f"{found.why}, and so put another file in the place of {path}",
+                    "keep it where only root or the daemon's account can write")
     return raw

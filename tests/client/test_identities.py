@@ -69,11 +69,11 @@ def test_a_file_that_is_not_right_is_refused_with_place_rule_and_remedy(house, t
     assert error["remedy"]
 
 
-@pytest.mark.parametrize("spoil", ["file", "folder", "link", "owner", "absent"])
+@pytest.mark.parametrize("spoil", ["file", "folder", "link", "way", "owner", "absent"])
 def test_a_file_that_others_could_write_is_refused(house, tmp_path, spoil):
     folder = tmp_path / "etc"
     folder.mkdir()
-    file = folder / "agents.toml"
+    file = named = folder / "agents.toml"
     file.write_text(entry(uid=1))
     match spoil:
         case "file":
@@ -83,13 +83,19 @@ def test_a_file_that_others_could_write_is_refused(house, tmp_path, spoil):
         case "link":
             file.rename(folder / "real.toml")
             file.symlink_to("real.toml")
+        case "way":  # a link in a directory of others: today it leads to a good file
+            theirs = tmp_path / "theirs"
+            theirs.mkdir()
+            (theirs / "current").symlink_to(folder)
+            theirs.chmod(0o777)
+            named = theirs / "current" / file.name
         case "owner":
             if not ROOT:
                 pytest.skip("needs a second account")
             os.chown(file, 65534, 65534)
         case "absent":
             file.unlink()
-    words = ("daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(file))
+    words = ("daemon", "--socket", str(tmp_path / "s" / "d.sock"), "--identities", str(named))
     done = subprocess.run([SCRIPTS / "stillvault", *words], env=house.environment("host"), capture_output=True, timeout=60,
                           check=False)
     assert done.returncode == 2, done
