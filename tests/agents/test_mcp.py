@@ -297,6 +297,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+NAMED = [("reason", "required"), ("references", "minItems"), ("references", "pattern"), (None, None), (None, None), (None, None),
+         (None, "additionalProperties"), ("handle", "pattern"), (None, None), ("wait_seconds", "maximum"), ("handle", "required"),
+         (None, None), (None, None), ("env", "minProperties"), ("argv", "minItems"), ("env", "pattern"),
+         (None, "additionalProperties")]
+
+
 @REVISIONS
 def test_what_is_wrong_is_said_without_repeating_it(house: House, revision: str) -> None:
     async def work() -> None:
@@ -306,6 +312,9 @@ def test_what_is_wrong_is_said_without_repeating_it(house: House, revision: str)
                 answer = await agent.call(name, **arguments)
                 assert answer["error"]["code"] == code, (name, answer)
                 assert "quoted" not in answer["error"]
+            for (name, arguments, _), wrong in zip(WRONG, NAMED, strict=True):  # which argument, and the rule of the schema
+                error = (await agent.call(name, **arguments))["error"]
+                assert (error.get("argument"), error.get("rule")) == wrong, (name, arguments)
             for code in ("10", "denied", "11", "12", "13", "14", "15", "16", "pending", "taken", "unknown"):
                 assert (await agent.call("explain_denial", code=code))["explanation"]["next"]
             assert INJECTION.encode() not in agent.seen

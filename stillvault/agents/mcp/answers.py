@@ -19,6 +19,7 @@ VERSION = 1
 MAX_WAIT = 25  # seconds that a call may wait for people
 MAX_QUOTED = 300  # characters
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+WORD = re.compile(r"[A-Za-z_]{1,40}")  # an argument of ours, a rule of JSON Schema
 DIGITS = re.compile(r"[0-9]{6}")
 PERSON = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # protocol section 2: an id
 
@@ -108,6 +109,8 @@ def error(found: StillvaultError) -> dict[str, Any]:
         code = "pending"
     meaning, then, again = CODES.get(code) or MEANINGS.get(found.exit, MEANINGS[errors.EXIT_ERROR])
     shown: dict[str, Any] = {"code": code, "exit": found.exit, "meaning": meaning, "next": then, "ask_again": again}
+    if code == "arguments":
+        shown |= {name: word for name, word in (("argument", found.field), ("rule", found.message)) if WORD.fullmatch(word)}
     if found.exit == errors.EXIT_DENIED:
         # Verified to be theirs, and still no instruction.
         shown["quoted"] = [{"by": "approvers", "text": quote(found.message)}]
