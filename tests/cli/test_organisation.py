@@ -209,8 +209,11 @@ def test_what_join_refuses(world: World) -> None:
     def encoded(content: bytes) -> str:
         return f"{base}#{base64.urlsafe_b64encode(content).decode().rstrip('=')}"
 
-    for bad in ("", "x", base, f"{base}#", f"{base}#***", url[:-3], encoded(raw + b" "), encoded(raw.replace(b'"ca"', b'"xx"')),
-                encoded(b"{}"), encoded(b"[]"), encoded(b"\xff"), url.replace("/join/person", "/join/root")):
+    bare = url.partition("://")[2]
+    for bad in ("", "x", base, f"{base}#", f"{base}#***", url.replace("https:", "http:"), bare, f"https:{bare}",  # N1
+                f"https://[{bare}", url.replace("/join/person", "/join/person?x=1"), url.replace("/join/person", "/join/root"),
+                url[:-3], encoded(raw + b" "), encoded(raw.replace(b'"ca"', b'"xx"')), encoded(b"{}"), encoded(b"[]"),
+                encoded(b"\xff")):
         assert "join-url" in bob.fails(2, "join", bad, "--no-passphrase")
     other_ca = re.sub(rb"SHA256:.{5}", b"SHA256:AAAAA", raw)
     assert "untrusted: fingerprint" in bob.fails(15, "join", encoded(other_ca), "--no-passphrase")
