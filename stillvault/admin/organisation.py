@@ -108,13 +108,7 @@ def create(home: Home, *, name: str, url: str, fingerprint: str, setup_token: st
     ca = fetch_ca(url, fingerprint)
     relay = Relay(url, ca)
     origin = origin_of(url)
-    try:
-        log = relay.call("GET", "/v1/setup/log", returns=messages.LogKey, token=setup_token)
-    except RelayRefused as error:
-        if error.status != 401:
-            raise
-        raise Unavailable("setup-token", "the relay does not take this setup token: it is wrong, used or older than 30 minutes",
-                          "on the relay, for a new one: stillvault-relay setup-url --data DIR") from None
+    log = _log_of(relay, setup_token)
     _check_log(log, origin)
     material, root_key = DeviceMaterial.generate(), SigningKey.generate("ed25519")
     signers = Signers(keys=[public_key(root_key)], threshold=1)
@@ -152,13 +146,20 @@ def create(home: Home, *, name: str, url: str, fingerprint: str, setup_token: st
             raise Unavailable(error.code, f"{error.message}; it is not known whether the organisation was created",
                               "run `stillvault org show`: if it answers, all is well; else begin again in a new home") from None
         TrustStore(home).accept(messages.Trust(roots=[msgspec.Raw(root)], roster=msgspec.Raw(roster)), now)
-    kit: dict[str, Any] = {"org_id": b64encode(org), "name": name, "relay": origin, "fingerprint": fingerprint,
-                           "root_key": b64encode(root_key.secret_bytes())}
-    if spare:
-        kit["recovery_threshold"] = RECOVERY_THRESHOLD
-        kit["recovery_keys"] = [{"id": f"recovery-{n}", "secret": b64encode(key.secret_bytes())}
-                                for n, key in enumerate(spare, 1)]
+    kit = {"org_id": b64encode(org), "name": name, "relay": origin, "fingerprint": fingerprint,
+           "root_key": b64encode(root_key.secret_bytes()), **_kit_of(spare)}
     return {"org_id": b64encode(org), "name": name, "person": person, "device": device.id, "recovery_kit": kit}
+
+
+def _log_of(relay: Relay, setup_token: str) -> messages.LogKey:
+    """Which log the root shall name. The first word to a relay: a token that it does not take is found out here."""
+    try:
+        return relay.call("GET", "/v1/setup/log", returns=messages.LogKey, token=setup_token)
+    except RelayRefused as error:
+        if error.status != 401:
+            raise
+        raise Unavailable("setup-token", "the relay does not take this setup token: it is wrong, used or older than 30 minutes",
+                          "on the relay, for a new one: stillvault-relay setup-url --data DIR") from None
 
 
 def _check_log(log: messages.LogKey, origin: str) -> None:
@@ -173,6 +174,14 @@ def _check_log(log: messages.LogKey, origin: str) -> None:
 def _recovery(keys: list[KemKey]) -> Recovery:
     return Recovery(threshold=RECOVERY_THRESHOLD, keys=[
         RecoveryKey(id=f"recovery-{n}", kem=Kem(suite="p256", public=b64encode(key.public))) for n, key in enumerate(keys, 1)])
+
+
+def _kit_of(spare: list[KemKey]) -> dict[str, Any]:
+    """The recovery keys' part of the kit: their secret halves, which are nowhere else."""
+    if not spare:
+        return {}
+    keys = [{"id": f"recovery-{n}", "secret": b64encode(key.secret_bytes())} for n, key in enumerate(spare, 1)]
+    return {"recovery_threshold": RECOVERY_THRESHOLD, "recovery_keys": keys}
 
 
 def _keep(home: Home, organisation: Organisation, ca: bytes, person: HomePerson, cert: bytes) -> None:

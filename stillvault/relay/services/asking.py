@@ -129,14 +129,15 @@ def _take(tx: Transaction, call: Call, standing: Standing, asked: Sequence[Asked
     for old in replaced:
         moving.move(tx, old, Event("newer-request", now))
     first = fresh[0]
+    cert = store.cert(db, first.cert.oid)
     card = limits.Card(
-        card_of(first.said),
-        call.who.key,
-        _identity(call.who.key, first.said.observed),
-        first.cert.subject,
-        first.said.purpose,
-        [one.said.path for one in fresh],
-        bool(getattr(store.cert(db, first.cert.oid), "trusted", 0)),
+        card=card_of(first.said),
+        key=call.who.key,
+        identity=_identity(call.who.key, first.said.observed),
+        subject=first.cert.subject,
+        purpose=first.said.purpose,
+        paths=[one.said.path for one in fresh],
+        trusted=cert is not None and bool(cert.trusted),
     )
     settings = call.relay.settings.limits
     limits.check(tx, settings, card, now)
