@@ -38,6 +38,8 @@ MAX_EVENT = 64 * 1024  # bytes of one line of the event stream
 SKEW = 120  # seconds that two clocks may differ without a word
 STREAM_SILENCE = 20.0  # seconds: four missed heartbeats end a stream
 OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+URL = re.compile(r"[\x21-\x7e]{1,300}")
+HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?|[0-9a-f:]*:[0-9a-f:.]*")  # a name, or IPv6
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -50,16 +52,19 @@ class RelayRefused(Unavailable):
 
 
 def split_url(url: str) -> tuple[str, int]:
-    """Host and port of a relay's address. Refuses everything that is not `https://HOST[:PORT]`."""
-    parts = urlsplit(url)
+    """Host and port of a relay's address. Refuses everything that is not `https://HOST[:PORT]`, in ASCII."""
+    bad = Usage("relay-url", "the relay's address has a bad host or port", "write it as https://HOST:PORT", "relay")
     try:
+        parts = urlsplit(url)
         port = parts.port or 443
     except ValueError:
-        raise Usage("relay-url", "the relay's address has a bad port", "write it as https://HOST:PORT", "relay") from None
+        raise bad from None
     if parts.scheme != "https":
         raise Usage("relay-url", "a relay is reached over https alone", "write it as https://HOST:PORT", "relay")
     if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise Usage("relay-url", "the relay's address is a host and a port, no more", "write it as https://HOST:PORT", "relay")
+    if not URL.fullmatch(url) or not HOST.fullmatch(parts.hostname):
+        raise bad  # nothing is stripped or encoded on the way to the resolver
     return parts.hostname, port
 
 
