@@ -22,7 +22,7 @@ from stillvault.client.connection import Connection
 from stillvault.client.delivery import Delivery
 from stillvault.client.handles import MARK, Handles
 from stillvault.client.hits import Found, Hits
-from stillvault.client.leasebook import LeaseBook
+from stillvault.client.leasebook import TAKEN_BACK, LeaseBook
 from stillvault.client.peer import Identity
 from stillvault.client.pending import Visit
 from stillvault.client.pipes import check_pipe
@@ -36,7 +36,6 @@ from stillvault.protocol.messages import Event, Events
 
 log = logging.getLogger("stillvault.daemon")
 
-TAKEN_BACK = "the relay ended its lease"
 MAX_VISITS_PER_UID = 200  # waiting calls of one account
 
 

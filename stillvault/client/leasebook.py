@@ -29,6 +29,7 @@ from stillvault.protocol.objects import Pair, Roster
 MAX_REASONS = 1024  # ends of leases that are remembered, to say why people are asked again
 REASONS = {"window": "the window of its lease is over", "uses": "every use of its lease is spent",
            "capacity": "its lease made room for others"}
+TAKEN_BACK = "the relay ended its lease"
 OTHERS = {"process": "process", "task": "task", "exe": "program", "unit": "unit or program"}
 SWEEP = 0.5  # seconds between looks at what has ended: a value is gone within a second of its window
 REPORT = 20.0  # seconds between use reports; section 10 allows 60
@@ -191,7 +192,7 @@ class LeaseBook:
 
     def end_request(self, request: bytes) -> int:
         """Ends the lease of one request: a purge order."""
-        return self.end(lambda lease: lease.request == request, "the relay ended its lease")
+        return self.end(lambda lease: lease.request == request, TAKEN_BACK)
 
     # ---- showing -------------------------------------------------------------------------------------------------------
 
