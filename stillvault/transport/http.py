@@ -39,7 +39,8 @@ SKEW = 120  # seconds that two clocks may differ without a word
 STREAM_SILENCE = 20.0  # seconds: four missed heartbeats end a stream
 OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 URL = re.compile(r"[\x21-\x7e]{1,300}")
-HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?|[0-9a-f:]*:[0-9a-f:.]*")  # a name, or IPv6
+HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?"  # a name or IPv4
+                  r"|[0-9a-f:]*:[0-9a-f:.]*")  # IPv6
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
