@@ -18,6 +18,8 @@ from stillvault.protocol.text import HIDDEN, plain
 
 MAX_NOTE = 500  # characters
 MAX_USES = 1_000_000
+MAX_WAIT = 86_400.0  # seconds
+FREEZE = 3600  # seconds that a freeze lasts where nobody says how long
 
 
 @click.command(cls=Verb)
@@ -58,7 +60,7 @@ def approve(name: str, following: bool, seconds: float, window: int | None, uses
 
     if bool(name) == following:
         raise Usage("card", "say which card", "give its ID, or --next", "ID")
-    if not 0 <= seconds <= 86400:
+    if not 0 <= seconds <= MAX_WAIT:
         raise Usage("wait", "a wait is between 0 seconds and a day", "give --wait SECONDS", "--wait")
     if not yes and not STATE.interactive:
         raise Usage("no-terminal", "there is no terminal to ask", "give --yes to approve without a question", "--yes")
@@ -78,7 +80,7 @@ def approve(name: str, following: bool, seconds: float, window: int | None, uses
             _check_code(account, card, code or _typed_code())
         _emit_approved(account, card, shown, window, uses or 0)
     else:
-        _refuse(account, card, shown, verdict, "", now() + 3600 if verdict == "freeze" else None)
+        _refuse(account, card, shown, verdict, "", now() + FREEZE if verdict == "freeze" else None)
 
 
 def _await(account: Any, name: str, seconds: float) -> Any:
@@ -150,7 +152,7 @@ def _check_code(account: Any, card: Any, typed: str) -> None:
     with account.home.lock():
         freeze, memory = budget.wrong_code(remembered(account.home), budget.limits_of(account.home), now())
         remember(account.home, memory)
-    decide.refuse(account, card, "freeze" if freeze else "deny", note="wrong code", until=now() + 3600 if freeze else None)
+    decide.refuse(account, card, "freeze" if freeze else "deny", note="wrong code", until=now() + FREEZE if freeze else None)
     raise Failed("wrong-code", "the code is wrong: the card is denied" + (" and its client frozen" if freeze else ""),
                  "the program must ask again")
 
@@ -185,10 +187,12 @@ def deny(name: str, note: str) -> None:
 
 @click.command(cls=Verb)
 @click.argument("name", metavar="ID")
-@click.option("--for", "length", type=DURATION, default=3600, help="How long its client is held (1h, at most 24h).")
+@click.option("--for", "length", type=DURATION, default=FREEZE, help="How long its client is held (1h, at most 24h).")
 def freeze(name: str, length: int) -> None:
     """Deny a card and hold its client."""
-    if not 1 <= length <= 86400:
+    from stillvault.approver.device import MAX_FREEZE
+
+    if not 1 <= length <= MAX_FREEZE:
         raise Usage("freeze", "a freeze lasts at most 24 hours", "give --for between 1s and 24h", "--for")
     _decide_no(name, "freeze", "", now() + length)
 
