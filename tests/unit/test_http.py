@@ -163,7 +163,8 @@ def test_another_certificate_is_refused_before_a_request_is_sent(tmp_path: Path,
 @pytest.mark.parametrize("url", ["http://localhost", "http://10.0.0.1:80", "ftp://localhost", "localhost", "//localhost", "https://",
                                  "https://u@localhost", "https://u:p@localhost", "https://localhost/path", "https://localhost?x=1",
                                  "https://localhost#x", "https://localhost:99999", "https://localhost:x", "", "https://[x",
-                                 "https://a b", "https://a\nb", " https://localhost", "https://a..b", "https://\u00e4", "https://a%41", "https://-a",
+                                 "https://a b", "https://a\nb", " https://localhost",
+                                 "https://a..b", "https://\u00e4", "https://a%41", "https://-a",
                                  "https://" + 64 * "a", "https://" + 127 * "a." + "a"])
 def test_only_https_and_only_a_host(url: str) -> None:  # N1
     with pytest.raises(Usage):
