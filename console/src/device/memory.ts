@@ -80,10 +80,6 @@ export async function rememberIdentity(found: Identity): Promise<void> {
   await record<Identity[]>(IDENTITIES, (old = []) => [found, ...old.filter((one) => one.credential !== found.credential)]);
 }
 
-export async function forgetIdentity(credential: string): Promise<void> {
-  await record<Identity[]>(IDENTITIES, (old = []) => old.filter((one) => one.credential !== credential));
-}
-
 const JOINING = "joining";
 
 /** A joining that was begun here and may be interrupted. */

@@ -6,7 +6,7 @@ import type { Account } from "../device/account";
 import { encode } from "../protocol/encoding";
 import { Refused } from "../protocol/error";
 import type { Signer } from "../protocol/keys";
-import type { ClientCert, Key, Roster, Signed } from "../protocol/objects";
+import type { ClientCert, Key, Signed } from "../protocol/objects";
 import { checkRoster } from "../protocol/roster";
 import { oidOf, peek } from "../protocol/signed";
 import { b64 } from "../protocol/text";
@@ -73,11 +73,6 @@ export async function publish(account: Account, edit: Edit, more: { certs?: Sign
       account.forget();
     }
   }
-}
-
-/** What the next roster would be: for the words that stand above the button that signs it. */
-export function preview(trust: Trust, edit: Edit): Roster {
-  return edit(trust.roster);
 }
 
 // ---- certificates ------------------------------------------------------------------------------------------------------
