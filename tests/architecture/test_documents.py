@@ -6,11 +6,15 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
+
 from stillvault.cli.helping import EXIT_CODES
-from stillvault.cli.main import VERBS
+from stillvault.cli.main import VERBS, cli
 from stillvault.protocol import errors
+from stillvault.relay.main import main as relay
 
 ROOT = Path(__file__).resolve().parents[2]
+FRONT = {verb for verb, (module, _, _) in VERBS.items() if module == "front"}
 
 
 def refusal_codes() -> list[str]:
@@ -89,6 +93,38 @@ def test_the_verbs_of_the_documents_exist() -> None:
             if verb not in VERBS:
                 missing.append((path.name, verb))
     assert missing == []
+
+
+def commands(text: str) -> list[list[str]]:
+    """What a document says to type: the words of each `stillvault ..` and `stillvault-relay ..`, up to a pipe or a remark."""
+    blocks = "\n".join(re.findall(r"```(?:sh)?\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
+    found = []
+    for line in blocks.split("\n") + re.findall(r"`(stillvault(?:-relay)? [a-z][^`\n]*)`", text):
+        for one in re.findall(r"(?<![\w/.-])(stillvault(?:-relay)? [a-z].*?)(?=   |  #|[;|&<>`)]|$)", line):
+            words = re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", one)
+            found.append([word.strip("[]().,:") for word in words[: words.index("--") if "--" in words else None]])
+    return found
+
+
+def test_the_options_of_the_documents_exist() -> None:
+    """Whatever a document says to type has options that its verb takes: by the command line itself, and the help of the front."""
+    told = (ROOT / "native" / "cli" / "src" / "help.rs").read_text()
+    missing, seen = [], 0
+    for path in markdown():
+        for program, *words in commands(path.read_text()):
+            command: click.Command = cli if program == "stillvault" else relay
+            allowed = {"--help", "--version"}
+            for word in words:
+                if isinstance(command, click.Group) and not word.startswith("-"):
+                    command = command.get_command(click.Context(command), word) or command
+                allowed |= {one for option in command.params for one in (*option.opts, *option.secondary_opts)}
+            if command.name in FRONT:
+                allowed |= set(re.findall(r"--?[a-z][a-z-]*", told))
+            given = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+            seen += len(given)
+            missing += [(path.name, program, *words, one) for one in given if one not in allowed]
+    assert missing == []
+    assert seen > 100
 
 
 def test_every_route_is_documented() -> None:
