@@ -132,7 +132,9 @@ def accept_restore(yes: bool) -> None:
             f"log: the relay has {found.rows} rows, this home saw {found.rows_seen}")
     if not yes:
         went = "the relay went back" if found.older else "nothing went back that this home has seen; others may have seen more"
-        emit(facts, f"{text}\n{went}. If you know of a restore: stillvault org accept-restore --yes")
+        emit(facts, f"{text}\n{went}.\nWhat rosters after {seen} changed would be undone for everybody, removals and revocations "
+                    "too: compare that number with `stillvault org show` of the other administrators.\n"
+                    "If you know of a restore, and no home saw more: stillvault org accept-restore --yes")
         return
     trust = restoring.accept(account, found)
     emit({**facts, "accepted": True, "root_version": trust.pair[0], "roster_version": trust.pair[1]},
