@@ -61,8 +61,9 @@ def _line(account: Account, trust: Trust, row: messages.Client, frozen: Mapping[
 def freezes(account: Account, trust: Trust, subject_of: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     """What freezes put on clients at the relay, by subject. `subject_of`: oid of a certificate to its subject.
 
-    `by`, `device` and `since` stand where the signed decision verifies; else `check` is what refused it, or "relay" where the
-    relay itself stopped the client after denied cards. That a freeze still stands is the relay's word in any case.
+    `by`, `device` and `since` stand where the signed decision verifies, and `until` is not beyond its end; else `check` is what
+    refused it, or "relay" where the relay itself stopped the client after denied cards. That a freeze still stands is the relay's
+    word in any case.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for hold in account.call("GET", "/v1/holds", returns=messages.Freezes).holds:
@@ -96,4 +97,4 @@ def _decided(account: Account, trust: Trust, hold: messages.Freeze, subject_of: 
     client = msgspec.json.decode(payload_of("request", request), type=Request).client
     if subject_of.get(client) != hold.subject:
         raise Refused("cert", "the request is another client's")
-    return {"by": said.person, "device": said.device, "since": said.issued}
+    return {"by": said.person, "device": said.device, "since": said.issued, "until": min(hold.until, said.expires)}

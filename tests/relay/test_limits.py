@@ -223,5 +223,12 @@ def test_a_client_that_was_frozen_by_hand_stays_so_across_a_restart(directory: P
         assert payload(request)["client"] == b64encode(oid_of(client.cert))
         assert org.devices["ben"].post("/v1/holds/lift", {"subject": "host/db-1"}).code == "forbidden"
         assert org.admin.post("/v1/holds/lift", {"subject": "host/db-1"}).ok()["count"] == 1
+        assert client.post("/v1/holds/lift", {"subject": "host/db-1"}).code == "forbidden"
         assert org.admin.get("/v1/holds").ok()["holds"] == []
         assert b64encode(oid_of(request)) == org.leaves("frozen")[0]["request"]
+        # The signed freeze is in many hands by now. Sent again, by anybody or by nobody, it freezes nobody again.
+        for token in ("", org.admin.session):
+            again = org.relay.call("POST", "/v1/decisions", {"decision": held["decision"]}, token=token).ok()
+            assert again["effects"] == ["repeat"]
+        assert org.admin.get("/v1/holds").ok()["holds"] == []
+        assert len(org.leaves("frozen")) == 1

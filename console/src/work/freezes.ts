@@ -1,5 +1,5 @@
 // What approvers' freezes put on clients at the relay. That a freeze still stands is the relay's word; who froze whom, and until
-// when, counts where the signed decision verifies.
+// when at the latest, counts where the signed decision verifies.
 import type { Account } from "../device/account";
 import { verifyDecision } from "../protocol/approver";
 import { Refused } from "../protocol/error";
@@ -38,17 +38,18 @@ export async function judged(
   const { subject, until } = given;
   if (!given.decision) return { subject, until, check: "relay" };
   try {
-    return { subject, until, by: await decided(trust, given.decision, given, subjectOf, now) };
+    const { expires, ...by } = await decided(trust, given.decision, given, subjectOf, now);
+    return { subject, until: Math.min(until, expires), by };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     return { subject, until, check: error.code };
   }
 }
 
-/** Who froze this very client. */
+/** Who froze this very client, and until when it was signed. */
 async function decided(
   trust: Trust, signed: Signed, given: GivenFreeze, subjectOf: ReadonlyMap<string, string>, now: number,
-): Promise<NonNullable<Freeze["by"]>> {
+): Promise<NonNullable<Freeze["by"]> & { expires: number }> {
   // 1. A rostered approver's device in date signed it (8), and it is a freeze.
   const { payload } = await verifyDecision(trust, signed, now);
   if (payload.verdict !== "freeze") throw new Refused("verdict", "the decision freezes nothing");
@@ -61,5 +62,5 @@ async function decided(
   if (subjectOf.get(peek("request", given.request).client) !== given.subject) {
     throw new Refused("cert", "the request is another client's");
   }
-  return { person: payload.person, device: payload.device, since: payload.issued };
+  return { person: payload.person, device: payload.device, since: payload.issued, expires: payload.expires };
 }
