@@ -371,6 +371,10 @@ def test_a_lease_runs_many_commands_and_each_is_bounded(house: House) -> None:
             other = await agent.call("run_with_secrets", handle=await ready(), argv=["id"], env={"A": "sv://prod/db"})
             assert (other["exit_code"], other["stdout"]) == (2, "")
             assert "uid=" not in other["stderr"]
+            house.host.ok("leases", "purge")
+            asked = await agent.call("request_release", references=["sv://kept/account"], reason="once more")
+            assert (asked["state"], asked["why_again"]) == ("pending", "its lease was purged")
+            assert (await agent.call("cancel_release", handle=asked["handle"]))["cancelled"] == 1
 
     asyncio.run(work())
 

@@ -21,6 +21,7 @@ MAX_QUOTED = 300  # characters
 CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 WORD = re.compile(r"[A-Za-z_]{1,40}")  # an argument of ours, a rule of JSON Schema
 DIGITS = re.compile(r"[0-9]{6}")
+WHY = re.compile(rf"(?:{PATH.pattern}: )?[a-z][a-z ,;]{{0,99}}")  # a sentence of the daemon's own
 PERSON = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # protocol section 2: an id
 
 # exit: (meaning, next, whether asking again makes sense)
@@ -89,10 +90,12 @@ def handle(facts: HandleFacts, *, may_run: bool) -> dict[str, Any]:
 
 
 def waiting(facts: Waiting) -> dict[str, Any]:
-    """Who is asked, and the code that an approver may have to type."""
+    """Who is asked, the code that an approver may have to type, and why people are asked although there was a lease."""
     shown: dict[str, Any] = {"asked": people(facts.asked), "needed": facts.needed, "approved": facts.approved}
     if DIGITS.fullmatch(facts.code):
         shown["code"] = facts.code
+    if WHY.fullmatch(facts.why):
+        shown["why_again"] = facts.why
     return shown
 
 

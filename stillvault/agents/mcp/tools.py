@@ -49,6 +49,7 @@ STATE: Schema = {"enum": ["pending", "ready", "delivered", "ended"]}
 RELEASE: Schema = _object(
     ["v"], v=VERSION, handle=TEXT, state=STATE, references=PEOPLE, next=TEXT,
     code={"type": "string", "description": "Six digits. An approver may have to type them: show them to the user."},
+    why_again={"type": "string", "description": "Why people are asked although there was a lease."},
     asked=PEOPLE, needed=NUMBER, approved=NUMBER, expires={"type": "integer", "description": "Unix seconds."}, error=ERROR)
 LISTED: Schema = _object(
     ["reference"], reference=TEXT, names=PEOPLE, source=TEXT, people=PEOPLE, needed=NUMBER, window_seconds=NUMBER,
