@@ -20,6 +20,7 @@ from stillvault.protocol import cards
 from stillvault.protocol.errors import Failed, Usage
 from stillvault.protocol.objects import Decision, Item, Pair, Policy, Request, Secret, canonical
 
+SKEW = 120  # seconds that the asking host's clock may be ahead of this one without a word
 MAX_FREEZE = 24 * 3600  # seconds: a freeze ends no later than its hold
 
 
@@ -149,6 +150,8 @@ def describe(card: Card, now: int) -> dict[str, Any]:
         shown["unit"] = seen.unit
     if seen.container is not UNSET:
         shown["container"] = seen.container
+    if request.issued - now > SKEW:
+        shown["ahead"] = request.issued - now
     if card.code_required:
         shown["code_required"] = True
     else:

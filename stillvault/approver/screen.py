@@ -22,6 +22,7 @@ AMBER = "\x1b[33m"
 STRONG = "\x1b[1m"
 RESET = "\x1b[0m"
 DIGEST_SHOWN = 16
+NAMES = {"exe": "program", "host": "host", "user": "account"}
 
 
 def moment(seconds: int) -> str:
@@ -85,6 +86,11 @@ def _warnings(card: dict[str, Any]) -> Iterable[str]:
         yield "look twice: this re-seals for other devices; the value goes to the person's own command"
     if card["grade"] == "user":
         yield "look twice: grade user: another program of this account could pretend to be this one"
+    if "ahead" in card:
+        yield f"look twice: made {span(card['ahead'])} in the future by this device's clock: one of the two clocks is off"
+    for name in ("exe", "host", "user"):
+        if not card[name].isascii():
+            yield f"look twice: the name of the {NAMES[name]} holds letters that may look like others"
     if card.get("code_required"):
         yield "look twice: the policy wants the code of the asking screen, typed"
     for one in card["requests"]:

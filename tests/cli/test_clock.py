@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from stillvault.approver import device, prompts
 from stillvault.approver.account import Account
 from stillvault.protocol.errors import StillvaultError
 from stillvault.transport.home import Home
 from stillvault.transport.session import forget_session
+from tests.cli.test_approving import card_of
 from tests.world import World
 
 
@@ -41,3 +43,17 @@ def test_a_right_clock_is_not_blamed(town: World) -> None:
     assert account.trust().pair[1] > 1
     account.close()
     forget_session(home)
+
+
+def test_a_card_out_of_the_future_is_marked(town: World) -> None:
+    asking = town.parties["host/db-1"].spawn("read", "sv://prod/db")
+    carol = town.parties["carol"]
+    card_of(carol, "prod/db")
+    account = Account(Home(carol.home), no_passphrase, lambda: int(time.time()))
+    card = next(one for one in prompts.waiting(account).cards if one.first.request.path == "prod/db")
+    account.close()
+    issued = card.first.request.issued
+    assert device.describe(card, issued - 200)["ahead"] == 200
+    assert "ahead" not in device.describe(card, issued - 100)
+    carol.ok("deny", card.id)
+    asking.communicate()

@@ -49,6 +49,15 @@ The caller says:
 """
 
 
+def test_what_to_look_at_twice() -> None:
+    assert "look twice" not in screen.draw(CARD)
+    ahead = screen.draw({**CARD, "ahead": 200})  # A25
+    assert "\nlook twice: made 3m20s in the future by this device's clock: one of the two clocks is off\n" in ahead
+    alike = screen.draw({**CARD, "exe": "/usr/bin/cl\u0430ude"})  # X3
+    assert "\nlook twice: the name of the program holds letters that may look like others\n" in alike
+    assert "\u0430" in alike.partition("\n")[2]
+
+
 def test_a_limit_on_uses_is_drawn() -> None:
     assert "\nlease       up to 15m   3 uses\n" in screen.draw({**CARD, "uses": 3})
     assert "\nlease       none: this once\n" in screen.draw({**CARD, "uses": 1})
