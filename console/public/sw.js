@@ -2,6 +2,7 @@
 // what a person uses is always what the relay serves now (and what `stillvault console verify` looked at).
 const SHELL = "offline-1";
 const FILES = ["/offline.html", "/offline.css"];
+const PATIENCE = 500; // milliseconds that a page has to say whether it shows a card
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)));
@@ -37,5 +38,22 @@ self.addEventListener("push", (event) => {
 
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  event.waitUntil(self.clients.openWindow(event.notification.data || "/"));
+  event.waitUntil(show(event.notification.data || "/"));
 });
+
+// In a page that shows the waiting cards anyway; else in a new one, so that nothing that somebody types elsewhere is lost.
+async function show(path) {
+  for (const page of await self.clients.matchAll({ type: "window", includeUncontrolled: true })) {
+    if (await takes(page, path)) return page.focus().catch(() => {});
+  }
+  return self.clients.openWindow(path);
+}
+
+function takes(page, path) {
+  return new Promise((answer) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => answer(data === true);
+    setTimeout(answer, PATIENCE, false);
+    page.postMessage({ open: path }, [port2]);
+  });
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -157,6 +158,27 @@ def test_hostile_words_are_plain_text_and_stay_in_their_place(town: Town) -> Non
         assert page.evaluate("({}).polluted === undefined && Object.keys(Object.prototype).length === 0")
         town.bob.axe()
     expect(page.locator(".notice").filter(has_text="Withdrawn")).to_be_visible()
+
+
+def test_hostile_names_are_plain_text_on_the_other_screens_too(town: Town) -> None:  # X1, X2, X10
+    page, label = town.bob.page, "<img src=x onerror=alert(1)> __proto__"
+    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+    url = town.alice.ok("person", "invite", "mallory", "--role", "auditor").text.strip()
+    town.console.world.join(url, "mallory", town.alice, "mallory", "--no-passphrase", "--name", label)
+    town.bob.open("/people/mallory")
+    expect(page.get_by_role("heading", name=label)).to_be_visible()
+    with rogue(town, "host/names") as ask:
+        ask([{"path": "prod/db", "observed": {"exe": "/tmp/" + NASTY[0], "user": NASTY[1]}, "claimed": {"reason": NASTY[8]}}])
+        town.bob.open("/audit")
+        sentence = page.get_by_role("link", name="host/names on names requested prod/db").first
+        expect(sentence).to_contain_text(f"exe=/tmp/{NASTY[0]}")
+        sentence.click()
+        expect(page.get_by_text(NASTY[1], exact=True)).to_be_visible()
+        town.bob.open("/clients/host/names")
+        expect(page.get_by_role("heading", name="host/names", exact=True)).to_be_visible()
+    assert page.locator("img, script:not([src])").count() == 0
+    assert page.evaluate("({}).polluted === undefined && Object.keys(Object.prototype).length === 0")
+    town.alice.ok("person", "remove", "mallory")
 
 
 def boxes(tab: Tab) -> dict[str, tuple[float, float]]:
@@ -322,8 +344,10 @@ def test_a_notification_says_how_many_and_no_names(town: Town) -> None:  # A26, 
     expect(page.locator("body[data-told]")).to_be_attached()
     ((title, options),) = page.evaluate("window.told")
     assert title == "1 release is waiting"
-    assert "prod" not in options
-    assert "db" not in options
+    # Where a tap leads to: the card, by its opaque number.
+    shown = json.loads(options)
+    assert re.fullmatch("/pending/[0-9a-f]{12}", shown.pop("data"))
+    assert shown == {"tag": "stillvault", "body": ""}
     page.evaluate("() => { localStorage.removeItem('stillvault.notify'); sessionStorage.removeItem('hidden'); }")
     asking.terminate()
 

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.browser import Console, Tab
-from tests.relay.listeners import Listener, closed_port, listening
+from tests.console.cards import approve
+from tests.relay.listeners import Listener, closed_port, listening, until
 
 NAMES = ("prod/", "db-1", "bob", "alice", "Example", "chrome")
 PUSH = """
@@ -31,6 +32,8 @@ def town(console: Console, *entries: str) -> Iterator[Tab]:
     console.world.stop_relay()
     console.world.relay_environment["STILLVAULT_RELAY_NOTIFY_EGRESS"] = ",".join(entries)
     console.world.relay_environment["STILLVAULT_RELAY_NOTIFY_TIMEOUT_SECONDS"] = "5"
+    console.world.relay_environment["STILLVAULT_RELAY_NOTIFY_RETRY_SECONDS"] = "1"
+    console.world.relay_environment["STILLVAULT_RELAY_NOTIFY_TRIES"] = "2"
     console.world.start()
     bob = console.page("bob", "approver")
     bob.open("/notifications")
@@ -95,6 +98,32 @@ def check_signed(listener: Listener, key: str) -> None:
     tag = hmac.digest(key.encode(), one.headers["stillvault-timestamp"].encode() + b"." + one.body, "sha256").hex()
     assert one.headers["stillvault-signature"] == f"v1={tag}"
     assert [name for name in NAMES if name in one.all] == []
+
+
+def test_a_release_that_waits_is_one_post_and_its_link_opens_the_card_whoever_else_is_dead(console: Console) -> None:
+    with contextlib.ExitStack() as stack:
+        dead = stack.enter_context(closed_port()).getsockname()[1]
+        listener = stack.enter_context(listening())
+        bob = stack.enter_context(town(console, f"http://127.0.0.1:{listener.port}", f"http://127.0.0.1:{dead}"))
+        page = bob.page
+        add(page, "ntfy", Server=f"http://127.0.0.1:{listener.port}", Topic="waiting")
+        add(page, "gotify", Server=f"http://127.0.0.1:{dead}", Token_of_the_application="Axyz")
+        expect(page.get_by_role("list", name="Your targets").get_by_role("listitem")).to_have_count(2)
+        host, alice = console.host(), console.world.parties["alice"]
+        alice.ok("seal", "prod/db", stdin=b"value")
+        asking = host.spawn("read", "-n", "sv://prod/db")
+        until(lambda: listener.arrived)
+        (one,) = listener.arrived
+        assert (one.path, one.body) == ("/waiting", b"1 release is waiting")
+        assert [name for name in NAMES if name in one.all] == []
+        page.goto(one.headers["click"])
+        expect(page.get_by_role("heading", name="prod/db")).to_be_visible()
+        approve(page)
+        assert asking.communicate(timeout=60)[0] == b"value"
+        rows = until(lambda: (text := alice.ok("audit", "tail").text) and "failed: connect" in text and text)
+        assert "prompted bob ntfy (ntfy)" in rows
+        assert "prompted bob gotify (gotify)" in rows
+        assert len(listener.arrived) == 1
 
 
 def test_what_the_operator_does_not_allow_is_refused_in_words(console: Console) -> None:

@@ -15,7 +15,7 @@ import type { Card } from "../../work/approving/card";
 import { endedAs, type Entry, merge, swept, withExpired } from "../../work/approving/entries";
 import { EMPTY, type State } from "../../work/approving/memory";
 import { type RefusedPrompt, Verified, waiting } from "../../work/approving/prompts";
-import { tell } from "./telling";
+import { takeTaps, tell } from "./telling";
 
 const MATTERS = new Set<Event["kind"]>(["prompt", "withdrawn", "state", "roster", "secret"]);
 
@@ -66,6 +66,7 @@ export function watch(account: Account): () => void {
     if (line.value === "open") untracked(refresh);
   });
   const offTouch = follow();
+  const offTaps = takeTaps();
   const timer = setInterval(tick, 1000);
   refresh();
   return () => {
@@ -74,6 +75,7 @@ export function watch(account: Account): () => void {
     offEvents();
     offLine();
     offTouch();
+    offTaps();
     clearInterval(timer);
     reset();
   };
@@ -125,7 +127,7 @@ async function load(account: Account, verified: Verified, stopped: () => boolean
 function arrived(fresh: readonly Entry[]): void {
   if (!fresh.length) return;
   announce(texts.arrived(waits().length));
-  if (loaded.peek()) tell(fresh.length);
+  if (loaded.peek()) tell(fresh.at(-1)?.card.id ?? "");
 }
 
 const waits = () => entries.value.filter((one) => !one.ended);
