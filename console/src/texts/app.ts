@@ -1,4 +1,6 @@
 // The frame around every screen.
+import { number } from "../ui/format";
+
 export const app = {
   name: "Stillvault",
   skip: "Skip to the content",
@@ -16,7 +18,7 @@ export const app = {
     help: "Help",
   },
   more: "More",
-  waiting: (count: number) => (count === 1 ? "1 release waits" : `${count} releases wait`),
+  waiting: (count: number) => (count === 1 ? "1 release waits" : `${number(count)} releases wait`),
   signOut: "Sign out",
   account: (person: string) => `${person}: settings and help`,
   line: {

@@ -87,7 +87,8 @@ export const notificationsText = {
   key: "The webhook's key, once",
   keyText: "Each message carries Stillvault-Signature: v1=HMAC-SHA256 over “time.body” with this key. Keep it where the messages are received; it is not shown again.",
   keyClose: "I have it",
-  noEgress: "The operator allowed no host yet, so nothing can be sent from here. The setting is notify.egress (and notify.smtp_server for mail).",
+  noEgress: "The operator allowed no host yet",
+  noEgressText: "So nothing can be sent from here. The setting is notify.egress (and notify.smtp_server for mail).",
   phones: "Which phone hears what",
   phonesText: "Said plainly, because it matters at night. “Air-gapped” means that neither the relay nor the phone reaches the internet.",
   table: {

@@ -49,7 +49,7 @@ export const pending = {
   digest: "Digest",
   window: "Lease",
   policy: "Policy",
-  quorum: "Approved by",
+  quorum: "Approved",
   nobodyYet: "nobody yet",
   people: (by: number, needed: number) => `${by} of ${needed} people`,
   code: "Code",

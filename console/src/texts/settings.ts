@@ -1,3 +1,6 @@
+// The screen of settings.
+import { number } from "../ui/format";
+
 export const settings = {
   title: "Settings",
   sessions: "Sessions",
@@ -21,7 +24,7 @@ export const settings = {
   person: "You are",
   roles: "Roles",
   deviceId: "Device",
-  tier: "Grade",
+  tier: "Kind of key",
   tiers: {
     soft: "soft: a key file",
     synced: "synced: the key is locked behind your passkey, which your platform may copy to your other devices",
@@ -36,7 +39,7 @@ export const settings = {
   denyHere: "Yes: this browser holds this device's deny key",
   denyNot: "No: in this browser a deny asks for the passkey too",
   kept: "Key copies",
-  keptHere: (count: number) => (count === 1 ? "1 wrapped key in this browser" : `${count} wrapped keys in this browser`),
+  keptHere: (count: number) => (count === 1 ? "1 wrapped key in this browser" : `${number(count)} wrapped keys in this browser`),
   storage: "Storage",
   storageKept: "The browser has promised to keep what this site stores",
   storageMay: "The browser may clear what this site stores when space is short. Install the console, or allow notifications, and it will keep it.",
@@ -50,14 +53,14 @@ export const settings = {
       approvalsBeforeCode: "When a card wants its code",
     },
     hints: {
-      shownAtOnce: (least: number, most: number) => `From ${least} to ${most}. The others are held back and counted.`,
-      shownPerHour: (least: number, most: number) => `From ${least} to ${most}. An approved card gives its place back.`,
+      shownAtOnce: (least: number, most: number) => `From ${number(least)} to ${number(most)}. The others are held back and counted.`,
+      shownPerHour: (least: number, most: number) => `From ${number(least)} to ${number(most)}. An approved card gives its place back.`,
       approvalsBeforeCode: () => "The code stands on the asking screen. A card whose policy demands it wants it anyway.",
     },
     code: (approvals: number) =>
-      approvals === 0 ? "Always" : `After ${approvals === 1 ? "1 approval" : `${approvals} approvals`} within ten minutes`,
+      approvals === 0 ? "Always" : `After ${approvals === 1 ? "1 approval" : `${number(approvals)} approvals`} within ten minutes`,
     meter: (approved: number, of: number, seconds: number) =>
-      `Of the last ${of === 1 ? "decision" : `${of} decisions`} in this browser ${approved} ${approved === 1 ? "was an approval" : "were approvals"}. Half took less than ${seconds < 10 ? Math.max(0.1, seconds).toFixed(1) : Math.round(seconds)} seconds from the opening of the card.`,
+      `Of the last ${of === 1 ? "decision" : `${number(of)} decisions`} in this browser ${number(approved)} ${approved === 1 ? "was an approval" : "were approvals"}. Half took less than ${number(seconds < 10 ? Math.max(0.1, Math.round(seconds * 10) / 10) : Math.round(seconds))} seconds from the opening of the card.`,
     noMeter: "Nothing was decided in this browser yet.",
     failed: "The limits could not be read or kept",
   },

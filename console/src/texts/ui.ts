@@ -1,4 +1,6 @@
 // Words of the shared components.
+import { number } from "../ui/format";
+
 export const ui = {
   copy: "Copy",
   copied: "Copied",
@@ -11,7 +13,7 @@ export const ui = {
   showShort: "Show the short form",
   callerSays: "The caller says",
   code: "Code",
-  people: (filled: number, total: number) => `${filled} of ${total} people`,
+  people: (filled: number, total: number) => `${number(filled)} of ${number(total)} people`,
   left: (text: string) => `${text} left`,
   over: "time is up",
   qr: "QR code",

@@ -92,7 +92,7 @@ function Details({ lease }: { lease: Lease }) {
   const aside = [texts.granted(lease.granted_by.map(plain)), texts.used(lease.count ?? 0), texts.client(plain(lease.client))];
   return (
     <>
-      <Name text={texts.whom(plain(lease.exe), plain(lease.user), lease.uid)} />
+      <Name text={plain(lease.exe)} />, {texts.account(plain(lease.user), lease.uid)}
       <br />
       {aside.filter(Boolean).join(" · ")}
     </>

@@ -14,7 +14,7 @@ export function AddTarget({ api, found, changed }: { api: Account["api"]; found:
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const [key, setKey] = useState<string>();
-  if (!kind) return <Notice title={texts.noEgress} />;
+  if (!kind) return <Notice title={texts.noEgress} text={texts.noEgressText} />;
   const { fields, optional } = FIELDS[kind];
   const name = own ?? freeName(kind, found.targets);
 

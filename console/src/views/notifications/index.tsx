@@ -6,7 +6,7 @@ import { plain } from "../../protocol/text";
 import { notificationsText as texts } from "../../texts/notifications";
 import { Button, Card, List, Name, Notice, Page, Problem, Row, Section, Skeleton, Time } from "../../ui";
 import { subscribe } from "../../work/notifying";
-import { freeName, type Target, type Targets } from "../../work/targets";
+import { FILLED, freeName, type Target, type Targets } from "../../work/targets";
 import { useLoad } from "../loading";
 import { AddTarget } from "./add";
 import { ThisBrowser } from "./here";
@@ -92,7 +92,7 @@ function Own({ api, found, changed }: Part) {
     <Section title={texts.targets}>
       <Problem title={texts.changeFailed} error={error} />
       <div role="status">{said ? <Notice kind={said.sent ? "good" : "warn"} title={said.text} /> : null}</div>
-      {found.targets.length === 0 ? <p class="lead">{texts.none}. {texts.noneText}</p> : (
+      {found.targets.length === 0 ? <p class="lead">{texts.none}.{FILLED.some((one) => found.kinds.includes(one)) ? ` ${texts.noneText}` : null}</p> : (
         <List label={texts.targets}>
           {found.targets.map((one) => (
             <Row
