@@ -44,6 +44,25 @@ AUTHENTICATOR = {
     "isUserVerified": True, "automaticPresenceSimulation": True, "hasPrf": True, "defaultBackupEligibility": True,
     "defaultBackupState": True,
 }
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}  # all that a theme can change
+TARGET = 44  # CSS pixels of everything that a finger aims at, in both directions
+# What is smaller: its own box, that of its label, or what its ::after adds. A link in a sentence is as tall as its line.
+SMALL = """(least) => {
+  const found = [];
+  for (const one of document.querySelectorAll('a[href], button, input, select, textarea, summary')) {
+    if (!one.checkVisibility({visibilityProperty: true}) || one.closest('.skip')) continue;
+    if (one.matches('a') && getComputedStyle(one).display === 'inline') continue;
+    const box = (one.closest('label') ?? one).getBoundingClientRect();
+    const more = getComputedStyle(one, '::after');
+    const grown = more.position === 'absolute' && more.content !== 'none';
+    const [wide, tall] = grown
+      ? [box.width - parseFloat(more.left) - parseFloat(more.right), box.height - parseFloat(more.top) - parseFloat(more.bottom)]
+      : [box.width, box.height];
+    if (Math.min(wide, tall) < least - 0.01) found.push(`${wide} x ${tall}: ${one.outerHTML.slice(0, 160)}`);
+  }
+  return found;
+}"""
 PATIENCE = 30_000  # milliseconds until `expect` gives up; never a measure of speed
 expect.set_options(timeout=PATIENCE)
 
@@ -108,16 +127,17 @@ class Tab:
         return page
 
     def axe(self, *, without: tuple[str, ...] = ()) -> None:
-        """No violation of WCAG 2.2 AA, in the light and in the dark theme."""
-        for scheme in ("light", "dark"):
+        """No violation of WCAG 2.2 AA, in the light and in the dark theme, and nothing too small for a finger."""
+        self.page.evaluate(AXE.read_text() + "; undefined")
+        rules = {name: {"enabled": False} for name in without}
+        for scheme, wanted in (("light", WCAG), ("dark", COLOURS)):
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            self.page.evaluate(AXE.read_text() + "; undefined")
-            rules = {name: {"enabled": False} for name in without}
-            tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-            found = self.page.evaluate("options => axe.run(document, options)", {"rules": rules, "runOnly": tags})
+            found = self.page.evaluate("options => axe.run(document, options)", {**wanted, "rules": rules})
             shown = [f"{one['id']} ({scheme}): {one['help']}: {[node['html'][:160] for node in one['nodes']]}"
                      for one in found["violations"]]
             assert not shown, "\n".join(shown)
+        small = self.page.evaluate(SMALL, TARGET)
+        assert not small, "\n".join(small)
         self.page.emulate_media(color_scheme="light")
 
     def check(self) -> None:
@@ -141,9 +161,9 @@ class Console:
     def tab(self, *, phone: bool = False, scheme: str = "light", context: dict[str, Any] | None = None,
             **authenticator: Any) -> Tab:
         """A fresh browser context that knows nothing. `authenticator`: options of the virtual authenticator."""
-        made = self.browser.new_context(
-            viewport=PHONE if phone else DESK, color_scheme=scheme, locale="en-GB", has_touch=phone,  # type: ignore[arg-type]
-            permissions=["clipboard-read", "clipboard-write"], **(context or {}))
+        made = self.browser.new_context(**{  # type: ignore[arg-type]
+            "viewport": PHONE if phone else DESK, "color_scheme": scheme, "locale": "en-GB", "has_touch": phone,
+            "permissions": ["clipboard-read", "clipboard-write"], **(context or {})})
         tab = Tab(self, made, authenticator)
         self.tabs.append(tab)
         return tab

@@ -42,8 +42,11 @@ export function listen(
     failures = 0;
     wake();
   };
+  // The socket of a network that went may look alive for minutes: said at once instead.
+  const lost = () => attempt?.abort();
   document.addEventListener("visibilitychange", returned);
   window.addEventListener("online", returned);
+  window.addEventListener("offline", lost);
 
   const one = async () => {
     attempt = new AbortController();
@@ -88,6 +91,7 @@ export function listen(
     clearInterval(quiet);
     document.removeEventListener("visibilitychange", returned);
     window.removeEventListener("online", returned);
+    window.removeEventListener("offline", lost);
     attempt?.abort();
     wake();
   };

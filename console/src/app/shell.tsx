@@ -77,7 +77,7 @@ function PlaceLink({ href, icon, text, count }: { href: string; icon: IconName; 
   return (
     <a class="place" href={href} aria-current={here ? "page" : undefined}>
       <Icon name={icon} />
-      <span>{text}</span>
+      <span class="place-name" data-text={text}>{text}</span>
       {count > 0 ? (
         <span class="count" title={texts.waiting(count)}>
           {count > 99 ? "99+" : count}

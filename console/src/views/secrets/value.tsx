@@ -53,7 +53,7 @@ export function TextValue({ source }: { source: Source }) {
         {tooLarge ? texts.tooLarge(count, VALUE_LIMIT) : texts.bytes(count, VALUE_LIMIT)}
       </p>
       <small id={`${id}-hint`}>{texts.textHint}</small>
-      <div><Button kind="quiet" onClick={() => setHidden(!hidden)}>{hidden ? texts.show : texts.hide}</Button></div>
+      <div class="flush"><Button kind="quiet" onClick={() => setHidden(!hidden)}>{hidden ? texts.show : texts.hide}</Button></div>
     </div>
   );
 }
