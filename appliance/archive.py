@@ -2,7 +2,8 @@
 
     python3 appliance/archive.py IN OUT
 
-writes IN anew without what the builder drew at random (its container's id and host name), which is in the image's id otherwise.
+writes IN anew without what the builder drew at random (the ids of its containers, a host name) and with no time after
+SOURCE_DATE_EPOCH, which docker does not take for a build: both are in the image's id otherwise.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,14 +45,19 @@ def write(target: Path, config: dict[str, Any], layers: list[tuple[str, IO[bytes
     fresh.rename(target)
 
 
-def normalised(source: Path, target: Path) -> None:
-    """`source`, which holds one image, without what its builder drew."""
+def normalised(source: Path, target: Path, epoch: int) -> None:
+    """`source`, which holds one image, without what its builder drew, and nothing in it later than `epoch` (unix seconds)."""
+    latest = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
     with tarfile.open(source) as archive:
         ((one),) = json.load(_member(archive, "manifest.json"))
         config = json.load(_member(archive, one["Config"]))
         for name in DRAWN:
             config.pop(name, None)
-        config["config"].pop("Hostname", None)
+        for name in ("Hostname", "Image"):  # the second: docker's, of a step between
+            config["config"].pop(name, None)
+        for dated in (config, *config.get("history", [])):
+            if dated.get("created", "") > latest:
+                dated["created"] = latest
         names = [found.partition(":")[2] for found in config["rootfs"]["diff_ids"]]
         sizes = [_resolved(archive, name).size for name in one["Layers"]]
         contents = [_member(archive, name) for name in one["Layers"]]
@@ -79,4 +87,4 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python3 appliance/archive.py IN OUT")
-    normalised(Path(sys.argv[1]), Path(sys.argv[2]))
+    normalised(Path(sys.argv[1]), Path(sys.argv[2]), int(os.environ.get("SOURCE_DATE_EPOCH", time.time())))

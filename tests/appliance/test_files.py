@@ -1,15 +1,27 @@
-"""The files that run the image: each takes away what it can, names this version's image, keeps its state in a volume."""
+"""The files that run the image: each takes away what it can, names this version's image, keeps its state in a volume.
+
+And the archive of the image: what a builder drew is not in it.
+"""
 
 from __future__ import annotations
 
 import configparser
+import hashlib
+import io
+import json
 import subprocess
+import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "appliance")]
+
+from archive import normalised, write  # noqa: E402
+
 IMAGE = f"localhost/stillvault:{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}"
 URL = "https://vault.example.org:8443"
 GENERATORS = (Path("/usr/libexec/podman/quadlet"), Path("/usr/lib/podman/quadlet"))
@@ -21,6 +33,31 @@ def unit(name: str) -> configparser.ConfigParser:
     read.optionxform = str  # type: ignore[assignment,method-assign]
     read.read_string((ROOT / "appliance" / "quadlet" / name).read_text())
     return read
+
+
+def test_what_a_builder_draws_is_not_in_the_image(tmp_path: Path) -> None:
+    """Two builds of one content, as docker saves them: other containers, another time."""
+    digest = hashlib.sha256(b"layer").hexdigest()
+    made = []
+    for drawn, second in (("a1", "41"), ("b2", "42")):
+        config = {
+            "created": f"2026-11-23T02:17:{second}.8Z",
+            "container": drawn,
+            "config": {"Image": drawn, "Hostname": drawn, "User": "1"},
+            "history": [{"created": "2020-01-01T00:00:00Z"}, {"created": f"2026-11-23T02:17:{second}.1Z"}],
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        }
+        write(tmp_path / "built", config, [(digest, io.BytesIO(b"layer"), 5)], "localhost/little:1")
+        normalised(tmp_path / "built", tmp_path / drawn, 1767225600)
+        made.append((tmp_path / drawn).read_bytes())
+    assert made[0] == made[1]
+    with tarfile.open(tmp_path / "a1") as archive:
+        (name,) = (one for one in archive.getnames() if one.endswith(".json") and one != "manifest.json")
+        content = archive.extractfile(name)
+        assert content
+        kept = json.load(content)
+    assert (kept["created"], kept["config"]) == ("2026-01-01T00:00:00Z", {"User": "1"})
+    assert [one["created"] for one in kept["history"]] == ["2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z"]
 
 
 def test_quadlet() -> None:
