@@ -108,6 +108,17 @@ def test_masking_does_not_depend_on_the_pieces(front: Front, data: st.DataObject
         assert out == text
 
 
+def test_masking_of_values_that_begin_alike_mean_something_elsewhere_or_are_short(front: Front) -> None:
+    """Values are bytes: none is a pattern, the longer one wins over its beginning, and one of a byte masks nothing."""
+    values = {"a": b"secret", "b": b"secret-longer", "c": rb"se.*[a-z]+$\1", "d": b"x", "e": b"<conceal"}
+    said = rb"1 secret-longer 2 secretsecret-longer 3 secret-long 4 se.*[a-z]+$\1 5 seXXzz x 6 <conceal 7 sec"
+    (front.place / "said").write_bytes(said)
+    with front.holding(**values):
+        bindings = [word for name in values for word in ("--env", f"{name.upper()}=sv://{name}")]
+        out = front("run", *bindings, "--", "cat", "said").out
+    assert out.split(MASK) == [b"1 ", b" 2 ", b" 3 ", b"-long 4 ", b" 5 seXXzz x 6 ", b" 7 sec"]
+
+
 def test_without_masking_the_command_takes_our_place(front: Front) -> None:
     words = ["run", "--no-masking", "--env", "A=sv://a", "--", "sh", "-c", 'echo $$ "$A"']
     with front.holding(a=b"value-a"), front.start(*words) as process:
