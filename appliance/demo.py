@@ -363,7 +363,7 @@ def main() -> None:
             (directory / home).mkdir(mode=0o700)
         try:
             play(demo, value, stay=args.stay)
-        except (StepFailed, subprocess.TimeoutExpired) as problem:
+        except (StepFailed, subprocess.TimeoutExpired, OSError, ValueError) as problem:
             for name in ("relay.log", "daemon.log"):
                 log = directory / name
                 if log.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -74,6 +75,29 @@ def test_the_whole_loop(place: Path) -> None:
         assert not file.is_file() or VALUE.encode() not in file.read_bytes(), file
     assert under(mine) == []
     assert sorted(one.name for one in place.iterdir()) == ["demo"]
+
+
+def test_on_a_terminal_a_person_decides(place: Path) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen([sys.executable, "appliance/demo.py", "--directory", str(place / "demo")], cwd=ROOT, stdin=slave,
+                               stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    told, answered = b"", 0
+    with open(master, "r+b", buffering=0) as terminal:
+        while True:
+            try:
+                piece = terminal.read(4096)
+            except OSError:  # its other end is closed
+                break
+            told += piece or b""
+            if told.count(b"or approve (a)? ") > answered:
+                answered += 1
+                terminal.write(b"a\n")
+            if not piece:
+                break
+    assert process.wait(60) == 0, told.decode()[-3000:]
+    assert answered == 4  # the backup, two of three, and the re-seal of what needs two
+    assert b"approve --next --wait 60 --yes" not in told
 
 
 def test_a_step_that_fails_is_the_end(place: Path) -> None:
