@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +36,7 @@ KEYS = ("log.key", "vapid.key", "tls/ca.pem", "tls/ca.key", "tls/relay.pem", "tl
 MANIFEST = "manifest.json"
 DATABASE = "stillvault.db"
 LARGEST = 64 * 1024 * 1024 * 1024  # bytes of a member: a backup is not a bomb
+MOST_MEMBERS = len(KEYS) + 2
 LARGEST_MANIFEST = 64 * 1024
 BLOCK = 1 << 20
 DATABASES = (DATABASE, *(DATABASE + ending for ending in ("-wal", "-shm", "-journal")))
@@ -208,7 +210,7 @@ def _members(file: Path) -> Iterator[tuple[Manifest, Iterator[tuple[str, IO[byte
     nothing but files."""
     try:
         with tarfile.open(file, mode="r:") as archive:
-            members = archive.getmembers()
+            members = list(islice(archive, MOST_MEMBERS + 1))  # no more are looked at than a backup has
             yield _manifest(file, archive, members), ((one.name, _content(archive, one)) for one in members[1:])
     except (tarfile.TarError, EOFError, *TARFILE_RAISES) as error:
         raise BadSetting(str(file), "backup", f"{NOT_OURS}, or it is cut short", "Name a file that `backup` wrote.") from error

@@ -31,6 +31,7 @@ def sparse(name: str, size: int) -> bytes:
 END = bytes(1024)
 LIES = {
     "extended headers without end": (head("x", 10, tarfile.XHDTYPE) + b"10 path=a\n".ljust(512, b"\0")) * 3000 + END,
+    "more files than a backup has": head("manifest.json", 0) * 20_000 + END,
     "a header of an exbibyte": head("x", 1 << 60, tarfile.XHDTYPE) + END,
     "a name of a tebibyte": head("x", 1 << 40, tarfile.GNUTYPE_LONGNAME) + END,
     "a size that no number holds": records(size="9" * 25) + END,
