@@ -1,6 +1,9 @@
 // Times as people read them: relative under a day, never wrong by a unit.
 import { describe, expect, it } from "vitest";
+import type { Policy } from "../src/protocol/objects";
+import { secretsText } from "../src/texts/secrets";
 import { dateOf, duration, exact, relative } from "../src/ui/format";
+import { policy } from "./work/people";
 
 describe("format", () => {
   it.each([
@@ -36,4 +39,11 @@ describe("format", () => {
       }
     },
   );
+});
+
+it("what a use needs counts the people that the policy asks for", () => {
+  const terms = (more: Partial<Policy>) => secretsText.terms(policy("prod", ["alice", "bob", "carol"], more));
+  expect(terms({})).toBe("1 approval for 15 min by the same process");
+  expect(terms({ threshold: 2, uses: 3 })).toBe("2 approvals for 15 min by the same process, 3 times at the most");
+  expect(terms({ threshold: 3, window: 0 })).toBe("3 approvals for each use");
 });

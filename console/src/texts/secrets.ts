@@ -1,4 +1,5 @@
 // The screens of secrets: list, one secret, sealing, `.env` files.
+import type { Policy } from "../protocol/objects";
 import type { Openers } from "../work/sealing";
 import type { Why } from "../work/dotenv";
 import { duration, number } from "../ui/format";
@@ -63,10 +64,11 @@ export const secretsText = {
     return `Any ${number(threshold)} of ${and.format(names)}, together`;
   },
   recovery: ({ recovery, recoveryNeeded }: Openers) => `${number(recoveryNeeded)} of ${plural(recovery, "recovery key", "recovery keys")} together`,
-  terms: (window: number, scope: string, uses: number): string => {
-    if (window === 0 || uses === 1) return "one approval for each use";
+  terms: ({ threshold, window, scope, uses }: Policy): string => {
+    const yes = plural(threshold, "approval", "approvals");
+    if (window === 0 || uses === 1) return `${yes} for each use`;
     const often = uses > 1 ? `, ${number(uses)} times at the most` : "";
-    return `one approval for ${duration(window)} ${SCOPES[scope] ?? scope}${often}`;
+    return `${yes} for ${duration(window)} ${SCOPES[scope] ?? scope}${often}`;
   },
   covers: (policy: string, match: readonly string[]) => `${policy} (${match.join(", ")})`,
 } as const;

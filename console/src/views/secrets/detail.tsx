@@ -67,7 +67,7 @@ function Standing({ entry, name, sealer }: { entry: Entry; name: Naming; sealer:
           <Fact label={facts.openers}>{texts.quorum(open, name)}</Fact>
           {open.recovery > 0 ? <Fact label={facts.recovery}>{texts.recovery(open)}</Fact> : null}
           <Fact label={facts.policy}>{texts.covers(core.policy.id, core.policy.match)}</Fact>
-          <Fact label={facts.use}>{texts.terms(core.policy.window, core.policy.scope, core.policy.uses)}</Fact>
+          <Fact label={facts.use}>{texts.terms(core.policy)}</Fact>
           <Fact label={facts.oid}><Digest text={entry.oid} /></Fact>
         </Facts>
         <More label={texts.use}>

@@ -14,7 +14,7 @@ export function Planned({ plan, name }: { plan: Plan; name: Naming }) {
           <Fact label={secretsText.facts.openers}>{secretsText.quorum(openers, name)}</Fact>
           {openers.recovery > 0 ? <Fact label={secretsText.facts.recovery}>{secretsText.recovery(openers)}</Fact> : null}
           <Fact label={secretsText.facts.policy}>{secretsText.covers(policy.id, policy.match)}</Fact>
-          <Fact label={secretsText.facts.use}>{secretsText.terms(policy.window, policy.scope, policy.uses)}</Fact>
+          <Fact label={secretsText.facts.use}>{secretsText.terms(policy)}</Fact>
         </Facts>
       </Card>
       {plan.times > 1 ? <p>{texts.times(plan.times, plan.version[0] + plan.times - 2)}</p> : null}
