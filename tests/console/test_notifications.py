@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Playwright, expect
 
-from tests.console.browser import Console, Tab
+from tests.console.browser import Console, Tab, opened
 from tests.console.cards import approve
 from tests.relay.listeners import Listener, closed_port, listening, until
 
@@ -47,48 +49,75 @@ def add(page: Page, kind: str, **fields: str) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
 
 
-def test_one_post_without_names_and_a_dead_listener_is_said(console: Console) -> None:
-    with contextlib.ExitStack() as stack:
-        dead = stack.enter_context(closed_port()).getsockname()[1]
-        listener = stack.enter_context(listening())
-        bob = stack.enter_context(town(console, f"http://127.0.0.1:{listener.port}", f"http://127.0.0.1:{dead}"))
-        page = bob.page
-        expect(page.get_by_text("No targets.")).to_be_visible()
-        bob.axe()
-        add(page, "ntfy", Server=f"http://127.0.0.1:{listener.port}", Topic="waiting")
-        rows = page.get_by_role("list", name="Your targets").get_by_role("listitem")
-        expect(rows).to_have_count(1)
-        expect(rows).to_contain_text(f"http://127.0.0.1:{listener.port}/waiting")
-        page.get_by_role("button", name="Send a test to ntfy").click()
-        expect(page.get_by_text("Test of ntfy: sent")).to_be_visible()
-        assert len(listener.arrived) == 1
-        one = listener.arrived[0]
-        assert (one.path, one.body) == ("/waiting", b"This is a test.")
-        assert [name for name in NAMES if name in one.all] == []
-        bob.axe()
+@dataclass
+class Pair:
+    """A town in which one server takes messages and the other is dead."""
 
-        # A webhook's key is made here, shown once, and signs.
-        add(page, "webhook", Address_that_takes_the_message=f"http://127.0.0.1:{listener.port}/hook")
-        key = page.get_by_role("dialog").locator("pre").inner_text()
-        assert len(key) == 43
-        bob.axe()
-        page.get_by_role("button", name="I have it").click()
-        expect(page.locator("dialog pre")).to_have_count(0)  # gone from the document, not only from sight
-        assert key not in page.content()
-        page.get_by_role("button", name="Send a test to webhook").click()
-        expect(page.get_by_text("Test of webhook: sent")).to_be_visible()
-        check_signed(listener, key)
+    console: Console
+    bob: Tab
+    listener: Listener
+    dead: int
 
-        # Nobody listens: it is said, everything else goes on, and the log has it.
-        add(page, "gotify", Server=f"http://127.0.0.1:{dead}", Token_of_the_application="Axyz")
-        page.get_by_role("button", name="Send a test to gotify").click()
-        expect(page.get_by_text("Test of gotify: not sent: nobody answers there")).to_be_visible()
-        page.get_by_role("button", name="Remove gotify").click()
-        expect(rows).to_have_count(2)
-        page.goto(console.world.url + "/audit")
-        for line in ("target tested: gotify: connect", "target tested: ntfy: sent", "target removed: gotify"):
-            expect(page.get_by_text(line)).to_be_visible()
-        assert len(listener.arrived) == 2
+
+@pytest.fixture(scope="module")
+def built(playwright: Playwright) -> Iterator[Pair]:
+    with closed_port() as dead, listening() as listener, opened(playwright) as console:
+        port = dead.getsockname()[1]
+        with town(console, f"http://127.0.0.1:{listener.port}", f"http://127.0.0.1:{port}") as bob:
+            yield Pair(console, bob, listener, port)
+
+
+@pytest.fixture
+def pair(built: Pair) -> Pair:
+    """Without targets, and nothing arrived yet."""
+    page = built.bob.open("/notifications")
+    expect(page.get_by_label("Kind")).to_be_visible()
+    for one in page.get_by_role("button", name=re.compile("^Remove ")).all()[::-1]:
+        one.click()
+        expect(one).to_have_count(0)
+    expect(page.get_by_text("No targets.")).to_be_visible()
+    built.listener.arrived.clear()
+    return built
+
+
+def test_one_post_without_names_and_a_dead_listener_is_said(pair: Pair) -> None:
+    bob, listener, dead = pair.bob, pair.listener, pair.dead
+    page = bob.page
+    bob.axe()
+    add(page, "ntfy", Server=f"http://127.0.0.1:{listener.port}", Topic="waiting")
+    rows = page.get_by_role("list", name="Your targets").get_by_role("listitem")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(f"http://127.0.0.1:{listener.port}/waiting")
+    page.get_by_role("button", name="Send a test to ntfy").click()
+    expect(page.get_by_text("Test of ntfy: sent")).to_be_visible()
+    assert len(listener.arrived) == 1
+    one = listener.arrived[0]
+    assert (one.path, one.body) == ("/waiting", b"This is a test.")
+    assert [name for name in NAMES if name in one.all] == []
+    bob.axe()
+
+    # A webhook's key is made here, shown once, and signs.
+    add(page, "webhook", Address_that_takes_the_message=f"http://127.0.0.1:{listener.port}/hook")
+    key = page.get_by_role("dialog").locator("pre").inner_text()
+    assert len(key) == 43
+    bob.axe()
+    page.get_by_role("button", name="I have it").click()
+    expect(page.locator("dialog pre")).to_have_count(0)  # gone from the document, not only from sight
+    assert key not in page.content()
+    page.get_by_role("button", name="Send a test to webhook").click()
+    expect(page.get_by_text("Test of webhook: sent")).to_be_visible()
+    check_signed(listener, key)
+
+    # Nobody listens: it is said, everything else goes on, and the log has it.
+    add(page, "gotify", Server=f"http://127.0.0.1:{dead}", Token_of_the_application="Axyz")
+    page.get_by_role("button", name="Send a test to gotify").click()
+    expect(page.get_by_text("Test of gotify: not sent: nobody answers there")).to_be_visible()
+    page.get_by_role("button", name="Remove gotify").click()
+    expect(rows).to_have_count(2)
+    page.goto(pair.console.world.url + "/audit")
+    for line in ("target tested: gotify: connect", "target tested: ntfy: sent", "target removed: gotify"):
+        expect(page.get_by_text(line)).to_be_visible()
+    assert len(listener.arrived) == 2
 
 
 def check_signed(listener: Listener, key: str) -> None:
@@ -100,30 +129,26 @@ def check_signed(listener: Listener, key: str) -> None:
     assert [name for name in NAMES if name in one.all] == []
 
 
-def test_a_release_that_waits_is_one_post_and_its_link_opens_the_card_whoever_else_is_dead(console: Console) -> None:
-    with contextlib.ExitStack() as stack:
-        dead = stack.enter_context(closed_port()).getsockname()[1]
-        listener = stack.enter_context(listening())
-        bob = stack.enter_context(town(console, f"http://127.0.0.1:{listener.port}", f"http://127.0.0.1:{dead}"))
-        page = bob.page
-        add(page, "ntfy", Server=f"http://127.0.0.1:{listener.port}", Topic="waiting")
-        add(page, "gotify", Server=f"http://127.0.0.1:{dead}", Token_of_the_application="Axyz")
-        expect(page.get_by_role("list", name="Your targets").get_by_role("listitem")).to_have_count(2)
-        host, alice = console.host(), console.world.parties["alice"]
-        alice.ok("seal", "prod/db", stdin=b"value")
-        asking = host.spawn("read", "-n", "sv://prod/db")
-        until(lambda: listener.arrived)
-        (one,) = listener.arrived
-        assert (one.path, one.body) == ("/waiting", b"1 release is waiting")
-        assert [name for name in NAMES if name in one.all] == []
-        page.goto(one.headers["click"])
-        expect(page.get_by_role("heading", name="prod/db")).to_be_visible()
-        approve(page)
-        assert asking.communicate(timeout=60)[0] == b"value"
-        rows = until(lambda: (text := alice.ok("audit", "tail").text) and "failed: connect" in text and text)
-        assert "prompted bob ntfy (ntfy)" in rows
-        assert "prompted bob gotify (gotify)" in rows
-        assert len(listener.arrived) == 1
+def test_a_release_that_waits_is_one_post_and_its_link_opens_the_card_whoever_else_is_dead(pair: Pair) -> None:
+    page, alice = pair.bob.page, pair.console.world.parties["alice"]
+    add(page, "ntfy", Server=f"http://127.0.0.1:{pair.listener.port}", Topic="waiting")
+    add(page, "gotify", Server=f"http://127.0.0.1:{pair.dead}", Token_of_the_application="Axyz")
+    expect(page.get_by_role("list", name="Your targets").get_by_role("listitem")).to_have_count(2)
+    host = pair.console.host()
+    alice.ok("seal", "prod/db", stdin=b"value")
+    asking = host.spawn("read", "-n", "sv://prod/db")
+    until(lambda: pair.listener.arrived)
+    (one,) = pair.listener.arrived
+    assert (one.path, one.body) == ("/waiting", b"1 release is waiting")
+    assert [name for name in NAMES if name in one.all] == []
+    page.goto(one.headers["click"])
+    expect(page.get_by_role("heading", name="prod/db")).to_be_visible()
+    approve(page)
+    assert asking.communicate(timeout=60)[0] == b"value"
+    rows = until(lambda: (text := alice.ok("audit", "tail").text) and "failed: connect" in text and text)
+    assert "prompted bob ntfy (ntfy)" in rows
+    assert "prompted bob gotify (gotify)" in rows
+    assert len(pair.listener.arrived) == 1
 
 
 def test_what_the_operator_does_not_allow_is_refused_in_words(console: Console) -> None:
