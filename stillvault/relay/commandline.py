@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from stillvault.protocol.text import plain
 from stillvault.relay.configured import load
 from stillvault.relay.settings import EX_CONFIG, BadSetting, Settings
 
@@ -29,7 +30,7 @@ def guarded(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except BadSetting as error:
-            click.echo(f"stillvault-relay: {error}", err=True)
+            click.echo(f"stillvault-relay: {plain(str(error))}", err=True)
             sys.exit(EX_CONFIG)
 
     return run  # type: ignore[return-value]  # the same signature, by `wraps`

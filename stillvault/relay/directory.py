@@ -35,7 +35,10 @@ def prepare_directory(directory: Path) -> None:
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         mode = stat.S_IMODE(status.st_mode)
         raise BadSetting(where, "data", f"mode {mode:04o} lets others write to it", f"Run: chmod 0700 {directory}")
-    directory.chmod(0o700)
+    try:
+        directory.chmod(0o700)
+    except OSError as error:
+        raise _unwritable(directory, error) from None
     for file in (database_path(directory), *(directory / name for name in PRIVATE)):
         if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             mode = stat.S_IMODE(file.stat().st_mode)
@@ -44,7 +47,10 @@ def prepare_directory(directory: Path) -> None:
 
 def lock(directory: Path) -> int:
     """The one relay of a data directory holds this lock while it lives. Returns the descriptor."""
-    descriptor = os.open(directory / "relay.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(directory / "relay.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(directory, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -53,3 +59,8 @@ def lock(directory: Path) -> int:
             str(directory), "data", "another relay runs on this directory", "Stop it, or name another directory."
         ) from None
     return descriptor
+
+
+def _unwritable(directory: Path, error: OSError) -> BadSetting:
+    rule = f"nothing can be written there ({error.strerror})"
+    return BadSetting(str(directory), "data", rule, "Check its mount, owner, mode and room.")

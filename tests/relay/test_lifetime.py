@@ -181,6 +181,30 @@ def test_places_that_are_refused(directory: Path) -> None:  # R26
     taken.stop()
 
 
+def test_a_directory_that_cannot_be_written_is_said(directory: Path) -> None:  # R26, R30
+    """A volume that was mounted read-only. Needs root, and fails without it."""
+    disk = directory / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", str(disk)], check=True)
+    try:
+        relay = RelayProcess(disk / "data").start()
+        relay.stop()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        assert "data: nothing can be written there (Read-only file system). Check its mount" in refused(relay)
+        for verb in ("upgrade", "setup-url"):
+            done = relay.command(verb, "--data", str(relay.data))
+            assert (done.returncode, b"Traceback" in done.stderr) == (78, False), done.stderr
+            assert b"Check its mount, owner, mode and room." in done.stderr
+        assert relay.command("fingerprint", "--data", str(relay.data)).returncode == 0
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_refusal_writes_hidden_characters_out(directory: Path) -> None:  # X2
+    (directory / "config.toml").write_text('"li\\u001b[2Jsten" = 1\n')
+    assert "li\\u{1b}[2Jsten: there is no such setting" in refused(RelayProcess(directory))
+
+
 def test_health_and_fingerprint(relay: RelayProcess) -> None:
     assert relay.command("health", "--url", relay.url).returncode == 0
     kept = relay.settings

@@ -36,6 +36,9 @@ def open_writer(path: Path) -> Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.FullError) as error:
+        rule = f"it cannot be written ({type(error).__name__})"
+        raise BadSetting(str(path), "database", rule, "Check its mount, owner, mode and room.") from error
     except apsw.Error as error:
         fix = "Restore a backup: stillvault-relay restore."
         raise BadSetting(str(path), "database", "it is not a readable database", fix) from error
