@@ -128,7 +128,8 @@ class Connection(HttpToolsProtocol):
         self._in_headers = False
         self._await(self.limits.body_seconds)
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if not self.url.startswith(b"/") or self.parser.get_http_version() not in ("1.0", "1.1"):
+        # A fragment is no part of a request; whoever stands in front may cut elsewhere than our parser of URLs.
+        if not self.url.startswith(b"/") or b"#" in self.url or self.parser.get_http_version() not in ("1.0", "1.1"):
             raise ValueError("not an origin-form HTTP/1 request")
         if size > self.limits.header_bytes or len(self.headers) > MOST_HEADERS:
             raise ValueError("too many or too large headers")

@@ -193,6 +193,8 @@ def smuggling(host: str) -> dict[str, bytes]:
         "two hosts": f"GET /livez HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n".encode(),
         "no host": b"GET /livez HTTP/1.1\r\n\r\n",
         "body with GET": f"GET /livez HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}".encode(),
+        "fragment": f"GET /livez#x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(),
+        "fragment behind a query": f"GET /v1/trust?a=b#c HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(),
         "absolute form": f"GET https://{host}/livez HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(),
         "OPTIONS *": f"OPTIONS * HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(),
         "TRACE": f"TRACE /livez HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(),
