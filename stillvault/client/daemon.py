@@ -89,6 +89,7 @@ def main(home: Home | Path | str | None = None, system: bool = False, socket: st
 
 async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: bool) -> None:
     organisation, store = home.organisation(), TrustStore(home)
+    line = Line(organisation.relay, home.ca())
     identities = Identities(home, store.pin)
     identities.load()
     identities.require_one()
@@ -112,7 +113,7 @@ async def _run(home: Home, agents: Agents, *, system: bool, socket: str, exact: 
     book.on_end = partial(requester.report_uses, book)
     broker = Broker(standing, requester, book, host=visible(os.fsencode(os.uname().nodename)), system=system and exact,
                     exact=exact, agents=agents)
-    links = Links(standing, requester, broker, book, store, Line(organisation.relay, home.ca()), agents)
+    links = Links(standing, requester, broker, book, store, line, agents)
     door: listener.Listener | None = None
     try:
         links.start_new()

@@ -46,11 +46,12 @@ BATCH = 64  # objects a call
 
 
 class Line:
-    """The relay as every thread of the daemon reaches it: a `Relay` belongs to one thread."""
+    """The relay as every thread of the daemon reaches it: a `Relay` belongs to one thread. Raises where the pin is none."""
 
     def __init__(self, url: str, ca: bytes) -> None:
         self._url, self._ca = url, ca
         self._own = threading.local()
+        self.relay()  # an address or a CA that is damaged is said at the start, not in every thread
 
     def relay(self) -> Relay:
         """This thread's relay."""

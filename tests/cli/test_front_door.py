@@ -88,6 +88,18 @@ def test_a_home_that_is_in_the_way(tmp_path: Path) -> None:
     assert b"chmod 700" in run("inbox", home=wide).stderr
 
 
+def test_a_daemon_with_a_damaged_pin_does_not_start(small: World) -> None:
+    db = small.parties["host/db-1"]
+    whole = (db.home / "ca.pem").read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"\xff garbage", b"[]"):
+        (db.home / "ca.pem").write_bytes(damaged)
+        said = db.fails(15, "daemon", "--socket", str(small.root / "d.sock"))
+        assert said.startswith("untrusted: tls\n"), said
+    (db.home / "ca.pem").write_bytes(whole)
+    with db.daemon():
+        assert db.json("leases")["leases"] == []
+
+
 HOSTILE = [
     "\x1b[2J\x1b]0;x\x07\x7f\x9b31m", "\u202etxt a\u200bb\ufeff\U000e0041", "new\nline\ttab", "../../etc/passwd", "-rf",
     "--help=1",
