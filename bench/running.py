@@ -23,7 +23,9 @@ ROUNDS, PASSES = 100, 9
 MANY = 100  # references
 MIB = 64
 LINE = b"GET /orders/4711 200 12ms user=alice session=4f2c9a1b trace=0af7651916cd43dd8448eb211c80319c\n"
-ASKED = b"protocol=https\nhost=git.example.org\nusername=ci\n\n"
+ID = "0123456789abcdef01234567"  # of a secret of podman's
+ASKED = {"git": b"protocol=https\nhost=git.example.org\nusername=ci\n\n", "aws": b"", "docker": b"registry.example.org\n",
+         "podman": b""}
 
 
 def timed(words: list[str], environment: dict[str, str], stdin: str = "/dev/null") -> float:
@@ -41,6 +43,22 @@ def references(count: int) -> list[str]:
     return [part for number in range(count) for part in ("--env", f"S{number}=sv://bench/s{number}")]
 
 
+def helpers(folder: Path, front: str, environment: dict[str, str]) -> dict[str, partial[float]]:
+    """Each credential helper with what its consumer asks, on values that are leased."""
+    (folder / "map").write_text("registry.example.org sv://bench/s0 username=ci\n")
+    (folder / "map").chmod(0o600)
+    kept = ["podman", "--dir", str(folder / "kept")]
+    environment = {**environment, "SECRET_ID": ID}
+    subprocess.run([front, "credential", *kept, "store"], input=b"sv://bench/s0", env=environment, check=True)
+    words = {"git": ["git", "--ref", "sv://bench/s0", "get"], "aws": ["aws", "--id-ref", "sv://bench/s0", "--key-ref", "sv://bench/s1"],
+             "docker": ["docker", "--map", str(folder / "map"), "get"], "podman": [*kept, "lookup"]}
+    jobs = {}
+    for name, asked in ASKED.items():
+        (folder / name).write_bytes(asked)
+        jobs[f"{name} helper"] = partial(timed, [front, "credential", *words[name]], environment, str(folder / name))
+    return jobs
+
+
 def measure(report: Report, folder: Path, world: World) -> None:
     alice = world.create("alice", "--no-recovery")
     host = world.client("host/bench", ["**"])
@@ -51,10 +69,9 @@ def measure(report: Report, folder: Path, world: World) -> None:
     subprocess.run(["cc", "-O2", "-o", client, HERE / "client.c"], check=True)
     environment = {"STILLVAULT_SOCKET": str(host.socket), "PATH": os.environ["PATH"]}
     true, cat = shutil.which("true") or "/bin/true", shutil.which("cat") or "/bin/cat"
-    large, asked = folder / "large", folder / "asked"
+    large = folder / "large"
     large.write_bytes(LINE * (MIB * (1 << 20) // len(LINE)))
-    asked.write_bytes(ASKED)
-    git = [released, "credential", "git", "--ref", "sv://bench/s0", "get"]
+    asking_helpers = helpers(folder, released, environment)
     host.start_daemon()
     for words in ([released, "run", *references(MANY), "--", true], [str(client), str(host.socket), "bench/s0"]):
         asking = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -65,7 +82,7 @@ def measure(report: Report, folder: Path, world: World) -> None:
         "C client, one value": partial(timed, [str(client), str(host.socket), "bench/s0"], environment),
         "python -S -E -c pass": partial(timed, [sys.executable, "-S", "-E", "-c", "pass"], environment),
         "true": partial(timed, [true], environment),
-        "git credential helper": partial(timed, git, environment, str(asked)),
+        **asking_helpers,
         **{f"run, {count} references, true": partial(timed, [released, "run", *references(count), "--", true], environment)
            for count in (1, 10, MANY)},
     }
@@ -74,8 +91,8 @@ def measure(report: Report, folder: Path, world: World) -> None:
     for name, times in found.items():
         report.line(name, "ms", times)
     floor, bare = found["C client, one value"], found["python -S -E -c pass"]
-    report.say(f"git helper / C client: {ratio(found['git credential helper'], floor):.2f}, "
-               f"/ bare interpreter: {ratio(found['git credential helper'], bare):.2f}")
+    for name in asking_helpers:
+        report.say(f"{name} / C client: {ratio(found[name], floor):.2f}, / bare interpreter: {ratio(found[name], bare):.2f}")
     one = found["run, 1 references, true"]
     for count in (1, 10, MANY):
         times = found[f"run, {count} references, true"]
