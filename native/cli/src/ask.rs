@@ -70,7 +70,7 @@ impl Link {
         Ok(Self { daemon, signals, early })
     }
 
-    /// Sends a frame and waits for `event`, showing who was asked. `late` is what to say when `patience`, in seconds, is over.
+    /// Sends a frame and waits for `event`, showing who was asked; at most `patience` seconds and a little, where they are given.
     pub fn call(
         &mut self,
         verb: &str,

@@ -14,7 +14,7 @@ use crate::objects::{ClientCert, Device, Hold, HoldOn, Payload, Policy, Purpose,
 use crate::path::matches;
 use crate::secret::{RECOVERY_BASE, check_in_date, verify_secret};
 use crate::signed::{Signed, Verified};
-use crate::trust::{SKEW, Trust, check_dates};
+use crate::trust::{SKEW, Trust};
 
 /// A request that may be shown and decided about on one device.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ pub fn verify_request(trust: &Trust, wrapper: &[u8], cert: &Verified<ClientCert>
     if claimed.client != *cert.oid() {
         return Err(other_cert());
     }
-    check_cert(trust, cert, now)?;
+    trust.check_cert(cert, now)?;
     check_request(trust, &signed, cert, now, false)
 }
 
@@ -190,7 +190,7 @@ fn check_holds(trust: &Trust, cert: &ClientCert, request: &Request, now: u64) ->
 
 /// What a newer roster may have changed since a prompt was shown: the certificate, holds, the floor, the threshold.
 pub(crate) fn check_still(trust: &Trust, prompt: &Prompt, now: u64) -> Result<()> {
-    check_cert(trust, &prompt.cert, now)?;
+    trust.check_cert(&prompt.cert, now)?;
     check_holds(trust, &prompt.cert, &prompt.request, now)?;
     let core = &prompt.secret.core;
     if trust.roster().floor(&core.path).is_some_and(|floor| core.pair() < floor) {
@@ -200,14 +200,6 @@ pub(crate) fn check_still(trust: &Trust, prompt: &Prompt, now: u64) -> Result<()
         return Err(Refusal::new(Code::Threshold, "the policy wants more people by now"));
     }
     Ok(())
-}
-
-/// A certificate that was verified earlier, perhaps under an older roster.
-fn check_cert(trust: &Trust, cert: &Verified<ClientCert>, now: u64) -> Result<()> {
-    if trust.roster().revoked.contains(cert.oid()) {
-        return Err(Refusal::new(Code::Revoked, format!("the certificate of {} is revoked", cert.subject)));
-    }
-    check_dates(cert.issued, cert.expires, now)
 }
 
 /// The key that releases are sealed to.

@@ -224,11 +224,16 @@ impl Trust {
         signed.require(&self.root.admin, &self.root.origins, Code::CertThreshold)?;
         let cert: Verified<ClientCert> = signed.believe()?;
         check_org(&cert.org, &self.pin)?;
+        self.check_cert(&cert, now)?;
+        Ok(cert)
+    }
+
+    /// A certificate that was verified earlier, perhaps under an older roster: unrevoked, in date.
+    pub(crate) fn check_cert(&self, cert: &Verified<ClientCert>, now: u64) -> Result<()> {
         if self.roster.revoked.contains(cert.oid()) {
             return Err(Refusal::new(Code::Revoked, format!("the certificate of {} is revoked", cert.subject)));
         }
-        check_dates(cert.issued, cert.expires, now)?;
-        Ok(cert)
+        check_dates(cert.issued, cert.expires, now)
     }
 
     /// An object `name` signed by a device in date: by one of its `auth` keys, or with `deny` by its deny key instead.
@@ -254,13 +259,9 @@ impl Trust {
     /// An object `name` signed by the key of a certificate: request, receipt, use, cancel, login.
     ///
     /// # Errors
-    /// `expired` or `future` (of the certificate), `signature`, `alg`, `org`, `type`, or a code of the encoding.
+    /// `revoked`, `expired` or `future` (of the certificate), `signature`, `alg`, `org`, `type`, or a code of the encoding.
     pub fn verify_by_client(&self, name: &str, wrapper: &[u8], cert: &Verified<ClientCert>, now: u64) -> Result<Verified<Value>> {
-        // The certificate was verified earlier, perhaps under an older roster.
-        if self.roster.revoked.contains(cert.oid()) {
-            return Err(Refusal::new(Code::Revoked, format!("the certificate of {} is revoked", cert.subject)));
-        }
-        check_dates(cert.issued, cert.expires, now)?;
+        self.check_cert(cert, now)?;
         let signed = Signed::parse(name, wrapper)?;
         signed.verify([&cert.key], &[])?;
         self.believe_any(&signed)
