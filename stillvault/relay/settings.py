@@ -55,7 +55,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     bodies_bytes: Annotated[int, Meta(ge=1_048_576, le=4_294_967_296)] = 67_108_864
     connections: Count = 4096
     connections_per_peer: Count = 1024
-    connections_per_minute: Count = 6000
+    connections_per_minute: Count = 20_000
     heartbeat_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
     reserve_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 16_777_216
 
