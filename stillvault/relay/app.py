@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets as randomness
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,6 @@ from stillvault.relay.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from stillvault.relay.telemetry.traces import Traces
-
-Handler = Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]]
 
 
 # ---- a running relay ---------------------------------------------------------------------------------------------------
@@ -153,8 +151,9 @@ def _organisation(path: Path, reading: Connection) -> Organisation:
     """What is stored, verified. A relay whose roster does not verify serves nobody."""
     try:
         return Organisation(reading)
-    except Refused as error:
-        rule = f"the stored root chain or roster does not verify ({error.code})"
+    except (Refused, TypeError, ValueError) as error:
+        why = error.code if isinstance(error, Refused) else "it cannot be read"
+        rule = f"the stored root chain or roster does not verify ({why})"
         fix = f"Run: stillvault-relay doctor --data {path.parent}; then restore a backup."
         raise BadSetting(str(path), "data", rule, fix) from None
 
@@ -238,7 +237,7 @@ def application(relay: Relay, port: int) -> App:
     host, outer_port = public_host(relay.origin)
     hosts = {f"{name}:{number}" for name in (host, "localhost", "127.0.0.1") for number in {outer_port, port}} | {host}
     console = static.load(relay.journal)
-    served_too = static.beside(console, litestar)  # type: ignore[arg-type]
+    served_too = static.beside(console, litestar)  # type: ignore[arg-type]  # ASGI, in words of its own
     edge = Edge(served_too, hosts, [relay.origin], relay.settings, relay.journal)
     counted = relay.metrics.counted(static.with_pages(console, edge))
     return relay.traces.traced(counted) if relay.traces else counted
@@ -277,6 +276,7 @@ def _handler(relay: Relay, route: Route) -> HTTPRouteHandler:
             raise ProblemError("body-form") from None  # its text may quote the body  # C13
         return _answer(route, await route.controller(call, decoded), call.reply)
 
+    # A method of the table is one of the words that Litestar's type lists.
     return HTTPRouteHandler(route.path, http_method=route.method, status_code=route.status, opt={"rule": route.rule})(handle)  # type: ignore[arg-type]
 
 
