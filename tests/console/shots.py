@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.console.browser import ROOT, Console, Tab, opened
 
-ENV = "DATABASE_URL=postgres://app@db/shop\nSTRIPE_KEY=sk_test_4eC39HqLyjWD\n"
+SIZES = (("desktop", "light"), ("phone", "dark"))
 
 
 class Album:
@@ -40,10 +40,11 @@ class Album:
 def main(directory: Path) -> None:
     album = Album(directory)
     with sync_playwright() as playwright, opened(playwright) as console:
-        first = console.tab()
-        album.take(first.open(console.setup_url()), "setup", "desktop", "light")
+        for size, scheme in SIZES:
+            before(console, console.tab(phone=size == "phone"), album, size, scheme)
         alice = console.create()
-        bob, carol = console.page("bob", "approver", "sealer", "auditor", "admin"), console.page("carol", "approver", phone=True)
+        bob = console.page("bob", "approver", "sealer", "auditor", "admin")
+        carol = console.page("carol", "approver", "sealer", phone=True)
         alice.ok("org", "admin", "add", "bob")
         host = console.host(people="alice,bob,carol", policy=("--window", "15m"))
         alice.ok("policy", "set", "two", "--match", "prod/payments/**", "--people", "alice,bob,carol", "--threshold", "2")
@@ -54,7 +55,8 @@ def main(directory: Path) -> None:
         asking.communicate(timeout=60)
         host.spawn("run", "--reason", "nightly backup of the shop", "--env", "DB=sv://prod/db-primary", "--env",
                    "KEY=sv://prod/payments/stripe", "--", "/usr/bin/env")
-        for tab, size, scheme in ((bob, "desktop", "light"), (carol, "phone", "dark")):
+        invitation = alice.ok("person", "invite", "dan", "--role", "approver").text.strip()
+        for tab, (size, scheme) in zip((bob, carol), SIZES, strict=True):
             page = tab.open("/")
             expect(page.get_by_text("prod/db-primary").first).to_be_visible()
             album.take(page, "pending", size, scheme)
@@ -62,17 +64,28 @@ def main(directory: Path) -> None:
             expect(page.get_by_role("button", name="Approve")).to_be_enabled()
             album.take(page, "card", size, scheme)
             album.screens(tab, size, scheme)
-        form(console, bob, album)
-        album.take(console.tab(phone=True).open("/signin"), "signin", "phone", "light")
+            page.goto(console.world.url + "/secrets?new=1")
+            expect(page.get_by_label("Name", exact=True)).to_be_visible()
+            album.take(page, "seal", size, scheme)
+            stranger = console.tab(phone=size == "phone")
+            album.take(stranger.open("/signin"), "signin", size, scheme)
+            stranger.open(invitation)
+            expect(stranger.page.get_by_role("button", name="Make the passkey and join")).to_be_visible()
+            album.take(stranger.page, "join", size, scheme)
 
 
-def form(console: Console, tab: Tab, album: Album) -> None:
-    """Forms that a person fills."""
-    page = tab.open("/secrets")
-    page.get_by_role("link", name="Seal a secret").click()
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    album.take(page, "seal", "desktop", "dark")
-    del console
+def before(console: Console, tab: Tab, album: Album, size: str, scheme: str) -> None:
+    """First start, as far as the kit: nothing is created by that."""
+    page = tab.open(console.setup_url())
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    album.take(page, "setup", size, scheme)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Name of the organisation").fill("Example")
+    page.get_by_label("Your name in it").fill("alice")
+    page.get_by_label("A name for this passkey").fill("Test key")
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(page.get_by_text("Stillvault recovery kit").first).to_be_visible()
+    album.take(page, "kit", size, scheme)
 
 
 if __name__ == "__main__":
