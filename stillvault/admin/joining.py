@@ -86,6 +86,7 @@ class Join:
         self._invite, self._bearer = invite_terms(self._org, self._nonce)
         self._kem: KemKey | None = None
         self._key: SigningKey | None = None
+        self._client = b""  # public: of the key for a person's own certificate
         self._check_home()
         self._ca = fetch_ca(self.invitation.relay, self.invitation.ca)
         self._relay = Relay(self.invitation.relay, self._ca)
@@ -150,7 +151,7 @@ class Join:
         if self.kind == "person":
             material = DeviceMaterial.generate()
             material.keep(self._home, self._passphrase())
-            self._key, self._kem = material.auth, material.kem
+            self._key, self._kem, self._client = material.auth, material.kem, material.client.public
             enrol = Enrol(org=org, invite=invite, name=name, auth=public_key(material.auth), issued=self._now,
                           kem=Kem(suite="p256", public=b64encode(material.kem.public)), deny=public_key(material.deny),
                           client=public_key(material.client))
@@ -183,6 +184,7 @@ class Join:
             raise Usage("no-key", "the keys of the interrupted join are gone", "ask for a new invite")
         held = keyfile.unlock(raw, "device", self._passphrase() if keyfile.is_locked(raw) else None)
         self._key, self._kem = keyfile.signing_key(held.auth_alg, held.auth), keyfile.kem_key(held.kem)
+        self._client = keyfile.signing_key("ed25519", held.client).public
 
     def _answer(self, challenge: messages.Challenge) -> None:
         if self._kem is None or self._state is None:
@@ -232,15 +234,17 @@ class Join:
         for person in roster_of(trust).people:
             for device in person.devices:
                 if any(one.public == own for one in device.auth):
-                    self._home.write("person.json", Person(person=person.id, device=device.id))
                     if state.cert is not UNSET:
-                        self._keep_person_cert(trust, bytes(state.cert))
+                        self._keep_person_cert(trust, bytes(state.cert), person.id)
+                    self._home.write("person.json", Person(person=person.id, device=device.id))
                     return {"kind": "person", "person": person.id, "device": device.id, "roles": person.roles,
                             "expires": device.expires}
         raise NotYet("enrol", "the relay confirmed, but the roster does not name this device", "ask the administrator to look")
 
-    def _keep_person_cert(self, trust: Trust, signed: bytes) -> None:
-        trust.verify_cert(signed, self._now_again())
+    def _keep_person_cert(self, trust: Trust, signed: bytes, person: str) -> None:
+        cert = trust.verify_cert(signed, self._now_again())
+        if (cert.public, cert.subject) != (self._client, f"person/{person}"):
+            raise Refused("cert", "the certificate is not of the key that this join made")
         self._home.write_bytes(PERSON_CERT, signed)
 
     def _now_again(self) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from stillvault.admin import enrolment
 from stillvault.admin.joining import Join
-from stillvault.admin.organisation import DeviceMaterial
+from stillvault.admin.organisation import PERSON_CERT, DeviceMaterial
 from stillvault.admin.publish import public_key, roster_of
 from stillvault.crypto.private import SigningKey, enrol_words
 from stillvault.crypto.public import b64decode, b64encode, encode, oid_of, sha256
@@ -108,3 +108,33 @@ def test_a_joiner_believes_no_confirmation_of_other_keys(stage: Stage) -> None: 
     assert refused.value.code == "cert"
     assert load_client(home, "host/lured") is None
     assert home.read_bytes("home.json") is None
+
+
+def test_a_joiner_keeps_no_certificate_of_another_person(stage: Stage) -> None:  # A20
+    """The relay confirms with a certificate that an administrator did sign, for somebody else: with it nothing could be sealed
+    again, and nobody would know why."""
+    other = Home(stage.path("bob")).read_bytes(PERSON_CERT)
+    assert other is not None
+    home = Home(stage.path("swapped"))
+    joining = Join(home, stage.invite("person", "swapped", ["sealer"]), passphrase=lambda: None, label="laptop", now=clock())
+    words = joining.begin()
+
+    def swap(message: Message) -> bytes | None:
+        if message.direction == "answer" and message.route.startswith("GET /v1/enrol"):
+            body = json.loads(message.body)
+            return encode({**body, "cert": json.loads(other)} if "cert" in body else body)
+        return message.body
+
+    stage.script.reset(swap)
+    finish = Background(joining.finish)
+    with stage.account("alice") as alice:
+        enrolment.confirm(alice, "swapped", words)
+    with pytest.raises(Refused) as refused:
+        finish.result(60)
+    assert refused.value.code == "cert"
+    assert home.read_bytes(PERSON_CERT) is None
+    # The genuine one is kept when the same URL is taken up again.
+    stage.script.reset()
+    joining.begin()
+    assert joining.finish()["person"] == "swapped"
+    assert home.read_bytes(PERSON_CERT) not in (None, other)
