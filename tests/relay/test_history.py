@@ -12,9 +12,10 @@ import pytest
 
 from stillvault.relay.services import limits as prompts
 from stillvault.relay.settings import Limits
-from stillvault.relay.store import counting, events, limits, requests, schema, targets
+from stillvault.relay.store import counting, events, limits, requests, schema, secrets, targets
 from stillvault.relay.store.connection import Connection, open_writer
 from stillvault.relay.store.requests import StoredRequest
+from stillvault.relay.store.secrets import StoredSecret
 from stillvault.relay.store.transaction import Transaction
 from stillvault.relay.store.tree import Tree
 from tests.relay.parties import now
@@ -105,6 +106,31 @@ def test_the_past_costs_nothing(directory: Path, name: str) -> None:
         more, found_too = steps(many, work)
     assert found == found_too == wanted
     assert 0 < more <= less * 1.1 + 20, f"{less} steps became {more}"
+
+
+@pytest.mark.parametrize(("prefix", "after", "first"), [
+    ("", "", "p/000/0"), ("", "p/004/9", "p/005/0"), ("p", "", "p/000/0"), ("p", "p/004/9", "p/005/0"), ("p/005", "", "p/005/0"),
+    ("p/005", "p/005/3", "p/005/4"), ("p/005", "a", "p/005/0"), ("p/005", "z", None), ("p/005/3", "", "p/005/3"),
+    ("p/0", "", None),
+])  # fmt: skip
+def test_a_page_of_secrets_costs_a_page(directory: Path, prefix: str, after: str, first: str | None) -> None:
+    """However many secrets there are before, behind and beside it."""
+
+    def page(db: Connection) -> object:
+        return [one.path for one in secrets.listed(db, prefix, after, 5)]
+
+    taken = []
+    for count in (FEW, MANY):
+        with closing(open_writer(directory / f"{count}.db")) as db:
+            schema.migrate(db)
+            with db:
+                for number in range(count):
+                    path = f"p/{number // 10:03d}/{number % 10}"
+                    secrets.add(db, StoredSecret(number.to_bytes(32, "big"), path, 1, 0, b"signed"), b"", NOW)
+            used, found = steps(db, page)
+            assert next(iter(found), None) == first  # type: ignore[call-overload]
+            taken.append(used)
+    assert 0 < taken[1] <= taken[0] * 1.1 + 20, taken
 
 
 def test_old_events_go_and_the_others_stay(directory: Path) -> None:

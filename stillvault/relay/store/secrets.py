@@ -46,12 +46,13 @@ def add(db: Connection, secret: StoredSecret, ciphertext: bytes, now: int) -> No
 
 def listed(db: Connection, prefix: str, after: str, limit: int) -> list[StoredSecret]:
     """The newest of each path that is `prefix` or lies under it, in order of path, from behind `after`."""
-    query = f"SELECT {_COLUMNS} FROM secrets WHERE newest = 1 AND path > ?"  # noqa: S608  constant columns
-    bounds: tuple[object, ...] = (after,)
+    low = ">" if after >= prefix else ">="  # one bound below, or an index is read from its beginning
+    query = f"SELECT {_COLUMNS} FROM secrets WHERE newest = 1 AND path {low} ?"  # noqa: S608
+    bounds: tuple[object, ...] = (max(after, prefix),)
     if prefix:
         # '/' is followed by '0': everything that begins `prefix/` lies between the two.
-        query += " AND (path = ? OR (path >= ? AND path < ?))"
-        bounds += (prefix, f"{prefix}/", f"{prefix}0")
+        query += " AND path < ? AND (path = ? OR path >= ?)"
+        bounds += (f"{prefix}0", prefix, f"{prefix}/")
     return [StoredSecret(*row) for row in db.execute(f"{query} ORDER BY path LIMIT ?", (*bounds, limit))]
 
 
