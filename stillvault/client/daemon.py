@@ -55,6 +55,13 @@ DESCRIPTORS = 65536
 STDERR = 2
 
 
+def keep_standard_streams() -> None:
+    """Those that were closed before the start lead nowhere: their numbers must not become a socket's, or a caller's pipe's."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(fd)
+
+
 def main(home: Home | Path | str | None = None, system: bool = False, socket: str = "", json: bool = False,
          identities: str = "") -> int:
     """Runs the daemon until it is told to end; returns 0. Raises an error of the tree where it cannot start.
@@ -63,6 +70,7 @@ def main(home: Home | Path | str | None = None, system: bool = False, socket: st
     The ready line is JSON either way; `json` asks for nothing more.
     """
     del json
+    keep_standard_streams()
     logging.basicConfig(level=logging.INFO, handlers=[Journal(STDERR)])
     harden_process()
     if memory_kind() == "plain":

@@ -117,6 +117,21 @@ def test_a_log_that_nobody_reads_holds_nobody_up(house):
     assert house.stop(daemon) == 0
 
 
+def test_without_standard_error_nothing_else_becomes_its_log(house):
+    """The number is given to the next descriptor that is opened: sockets, files, the pipes of callers."""
+    house.stop(house.daemon)
+    flags = "--system" if house.system else ""
+    house.daemon = house.start("host", "/bin/sh", "-c", f"exec stillvault-python daemon {flags} --socket {house.socket} 2>&-")
+    house.said(house.daemon, "ready")
+    agents = house.folder / "host" / "identities.toml"
+    agents.write_text("not a table")  # something to say
+    try:
+        released(house)
+    finally:
+        agents.unlink()
+    assert house.stop(house.daemon) == 0
+
+
 def test_while_the_relay_accepts_and_never_answers(house):
     one = released(house)
     (end,) = one.get(["prod/db"])
