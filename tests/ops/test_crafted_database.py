@@ -21,6 +21,7 @@ from stillvault.relay.store import copying, schema
 from stillvault.relay.store.connection import open_reader, open_writer
 from tests.ops.golden.make import golden
 from tests.reference.world import NOW
+from tests.relay.process import RelayProcess
 
 ACT = "BEGIN INSERT OR REPLACE INTO meta VALUES ('loot', 'taken'); END"
 SESSION = "INSERT INTO sessions (hash, person, device, client, expires) VALUES (x'00', 'ana', 'ana-laptop', x'', 1)"
@@ -50,6 +51,20 @@ def edit(file: Path, *statements: str) -> None:
         connection.execute("PRAGMA writable_schema=ON")
         for statement in statements:
             connection.execute(statement)
+
+
+def loosely(file: Path, statement: str) -> None:
+    """STRICT tables refuse such a cell, so their rule is taken away and put back around it."""
+    loosen = "UPDATE sqlite_schema SET sql = replace(replace(sql, ') STRICT', ')'), ' NOT NULL', '') WHERE type = 'table'"
+    with closing(apsw.Connection(str(file))) as connection:
+        kept = connection.execute("SELECT rowid, sql FROM sqlite_schema").fetchall()
+    edit(file, loosen)
+    with closing(apsw.Connection(str(file))) as connection:
+        connection.execute(statement.replace("UPDATE", "UPDATE OR REPLACE", 1))
+    with closing(apsw.Connection(str(file))) as connection:
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.executemany("UPDATE sqlite_schema SET sql = ? WHERE rowid = ?", [(sql, row) for row, sql in kept])
 
 
 def plant(file: Path, name: str, text: str) -> None:
@@ -151,17 +166,17 @@ def test_statistics_of_sqlite_itself_are_no_change(directory: Path) -> None:
     ],
 )
 def test_cells_that_no_relay_writes_are_said(directory: Path, statement: str, checks: set[str]) -> None:
-    """STRICT tables refuse such a cell, so their rule is taken away and put back around it."""
     file = database(directory)
-    loosen = "UPDATE sqlite_schema SET sql = replace(replace(sql, ') STRICT', ')'), ' NOT NULL', '') WHERE type = 'table'"
-    with closing(apsw.Connection(str(file))) as connection:
-        kept = connection.execute("SELECT rowid, sql FROM sqlite_schema").fetchall()
-    edit(file, loosen)
-    with closing(apsw.Connection(str(file))) as connection:
-        connection.execute(statement.replace("UPDATE", "UPDATE OR REPLACE", 1))
-    with closing(apsw.Connection(str(file))) as connection:
-        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
-        connection.execute("PRAGMA writable_schema=ON")
-        connection.executemany("UPDATE sqlite_schema SET sql = ? WHERE rowid = ?", [(sql, row) for row, sql in kept])
+    loosely(file, statement)
     said = complaints(directory)
     assert checks <= said.keys(), said
+
+
+@pytest.mark.parametrize("cell", ["NULL", "2000000000000", "'text'", "x'5b5b'"])
+def test_a_relay_with_such_a_roster_serves_nobody(directory: Path, cell: str) -> None:
+    loosely(database(directory), f"UPDATE rosters SET signed = {cell}")
+    words = ("--data", str(directory), "--listen", "127.0.0.1:0", "--public-url", "https://vault.example.org")
+    done = RelayProcess(directory).command("serve", *words)
+    said = done.stderr.decode()
+    assert (done.returncode, "Traceback" in said) == (78, False), said
+    assert "the stored root chain or roster does not verify" in said
