@@ -18,6 +18,7 @@ from stillvault.relay.scheduled import make_folder, stamp
 from stillvault.relay.settings import BadSetting, Settings
 from stillvault.relay.store import copying, schema
 from stillvault.relay.store.connection import Connection, database_path, open_writer
+from stillvault.relay.store.space import RESERVE
 
 
 def open_current(settings: Settings, now: int) -> tuple[Connection, int, int, Path | None]:
@@ -25,10 +26,13 @@ def open_current(settings: Settings, now: int) -> tuple[Connection, int, int, Pa
     written in between. Whoever calls holds the directory's lock.
 
     Raises:
-        BadSetting: a newer or foreign database, untouched; no backup could be written, untouched.
+        BadSetting: a newer or foreign database, untouched; no backup could be written, untouched; none where there was one.
     """
     path = database_path(settings.directory)
     before, newest = schema.look(path)
+    if not before and (settings.directory / RESERVE).exists():  # which is made after the database
+        fix = "Restore a backup into an empty directory: stillvault-relay restore. To begin anew, name an empty directory."
+        raise BadSetting(str(path), "data", "a relay worked here, and its database is gone or empty", fix)
     written = _before_upgrade(settings, now, before) if 0 < before < newest else None
     connection = open_writer(path)
     try:

@@ -127,6 +127,21 @@ def test_a_file_that_is_no_database_is_refused(directory: Path) -> None:  # B13
     assert "not a readable database" in refused(RelayProcess(data))
 
 
+@pytest.mark.parametrize("how", ["gone", "emptied"])
+def test_a_database_that_was_lost_is_not_begun_anew(directory: Path, how: str) -> None:
+    relay = RelayProcess(directory / "data").start()
+    relay.stop()
+    for file in relay.data.glob("stillvault.db*"):
+        file.unlink()
+    if how == "emptied":
+        (relay.data / "stillvault.db").touch(0o600)
+    kept = {file.name: file.read_bytes() for file in relay.data.glob("*.db*")}
+    assert "its database is gone or empty" in refused(RelayProcess(relay.data))
+    assert {file.name: file.read_bytes() for file in relay.data.glob("*.db*")} == kept
+    (relay.data / "reserve").unlink()  # as where the first start ended before there was one
+    RelayProcess(relay.data).start().stop()
+
+
 CASES: dict[str, tuple[str, str]] = {
     # what config.toml says -> what the refusal names
     "unknown key": ('lissten = "x"', "line 1: lissten: there is no such setting. Did you mean listen?"),

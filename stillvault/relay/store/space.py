@@ -14,6 +14,7 @@ from pathlib import Path
 from stillvault.relay.problems import ProblemError
 
 LOOK_AGAIN = 0.5  # seconds between two looks at the file system
+RESERVE = "reserve"  # the file's name
 SHARE = 16  # the reserve, and the watermark, take at most 1/16 of the file system each
 
 
@@ -34,7 +35,7 @@ class Space:
 
     def __init__(self, directory: Path, reserve: int) -> None:
         self._directory = directory
-        self._file = directory / "reserve"
+        self._file = directory / RESERVE
         self._reserve = watermark(directory, reserve)
         self._looked = 0.0
         self._room = True
