@@ -27,7 +27,7 @@ class Journal:
 
     def __init__(self, level: str = "info", stream: TextIO | None = None) -> None:
         self._lowest = LEVELS.index(level)
-        self._stream = stream or sys.stderr
+        self._stream: TextIO | None = stream or sys.stderr  # none where it was closed before the start
         self._last: dict[str, tuple[float, int]] = {}
         self._lost = 0
 
@@ -65,6 +65,8 @@ class Journal:
 
     def _wrote(self, line: str) -> bool:
         """Whether there was room for a line, and somebody at the other end."""
+        if self._stream is None:
+            return False
         try:
             # A pipe or socket that is ready takes a page at once (pipe(7)): more than any line of ours.
             if not select.select([], [self._stream], [], 0)[1]:

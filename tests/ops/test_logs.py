@@ -6,7 +6,10 @@ import contextlib
 import io
 import json
 import os
+import sys
 from pathlib import Path
+
+import pytest
 
 from stillvault.crypto.private import Value
 from stillvault.relay.journal import MOST_TEXT, Journal
@@ -69,6 +72,12 @@ def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
         assert json.loads(os.read(reading, 4096)) | {"time": 0} == {"time": 0, "level": "info", "event": "read again", "lost": 3}
         os.close(reading)
         journal.info("nobody is there")
+
+
+def test_without_standard_error_it_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    Journal().info("event")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_whole_life_logs_no_name_and_no_secret(directory: Path) -> None:
