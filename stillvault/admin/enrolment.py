@@ -24,10 +24,12 @@ from stillvault.crypto.public import Trust, b64decode, b64encode, oid_of, proof_
 from stillvault.protocol import messages
 from stillvault.protocol.errors import Failed, Refused, Unavailable, Usage
 from stillvault.protocol.objects import Device, Enrol, Object, canonical
+from stillvault.protocol.text import whole
 
 INVITE_LIFE = 1800  # seconds
 PROOF_WAIT = 60.0  # seconds
 POLL = 0.25  # seconds
+MOST_NAME = 64  # characters of a device's name
 
 
 class Invitation(Object):
@@ -144,7 +146,9 @@ def _confirm_person(account: Account, key: SigningKey, found: messages.Invite, g
     roster = roster_of(account.trust())
     # A passkey without attestation may be copied by its platform, and the KEM key is wrapped under it: no more than `synced`.
     tier = "synced" if enrol.auth.alg == "webauthn-es256" else "soft"
-    device = Device(id=rosters.device_id(roster, granted.subject, enrol.name), name=enrol.name, tier=tier, kem=enrol.kem,
+    # The joiner chose the name, and everybody reads the roster.
+    name = enrol.name[: whole(enrol.name, MOST_NAME)]
+    device = Device(id=rosters.device_id(roster, granted.subject, name), name=name, tier=tier, kem=enrol.kem,
                     auth=[enrol.auth], deny=enrol.deny, added=now, expires=now + rosters.DEVICE_LIFE)
     certs = []
     if enrol.client is not UNSET:

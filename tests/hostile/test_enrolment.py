@@ -138,3 +138,16 @@ def test_a_joiner_keeps_no_certificate_of_another_person(stage: Stage) -> None: 
     joining.begin()
     assert joining.finish()["person"] == "swapped"
     assert home.read_bytes(PERSON_CERT) not in (None, other)
+
+
+def test_a_joiner_does_not_fill_the_roster_with_a_name(stage: Stage) -> None:
+    """Everybody reads the roster, and it has an end: a name of fifty thousand characters is cut where it is confirmed."""
+    home = Home(stage.path("wordy"))
+    joining = Join(home, stage.invite("person", "wordy", ["approver"]), passphrase=lambda: None, label="x" * 50_000, now=clock())
+    words = joining.begin()
+    finish = Background(joining.finish)
+    with stage.account("alice") as alice:
+        enrolment.confirm(alice, "wordy", words)
+        (person,) = [one for one in roster_of(alice.trust(fresh=True)).people if one.id == "wordy"]
+    assert finish.result(60)["person"] == "wordy"
+    assert [one.name for one in person.devices] == ["x" * 64]

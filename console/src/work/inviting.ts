@@ -18,6 +18,7 @@ import { Stopped } from "./stopped";
 const PROOF_WAIT = 60_000; // milliseconds
 const POLL = 400; // milliseconds
 const WORDS = 5;
+const MOST_NAME = 64; // characters of a device's name
 
 export type Confirmed =
   | { kind: "person"; subject: string; device: string; roster: number }
@@ -73,9 +74,10 @@ async function confirmDevice(
   await prove(account, given.invite, enrol.kem.public);
   const now = account.now();
   const { roster } = await account.trust(true);
+  const name = [...enrol.name].slice(0, MOST_NAME).join(""); // the joiner chose it, and everybody reads the roster
   const device: Device = {
-    id: deviceId(roster, given.subject, enrol.name),
-    name: enrol.name,
+    id: deviceId(roster, given.subject, name),
+    name,
     tier: enrol.auth.alg === "webauthn-es256" ? "synced" : "soft",
     kem: enrol.kem,
     auth: [enrol.auth],
