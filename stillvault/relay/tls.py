@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -39,16 +40,24 @@ def prepare(directory: Path, names: Sequence[str], now: datetime.datetime) -> tu
         key = ec.generate_private_key(ec.SECP256R1())
         _write(ca_key_file, _pem(key))
         _write(ca_file, _authority(key, now).public_bytes(serialization.Encoding.PEM))
-    ca = x509.load_pem_x509_certificate(ca_file.read_bytes())
+    ca = x509.load_pem_x509_certificate(trust_anchor(ca_file, "Restore it from a backup: clients pinned it."))
     if not leaf_file.exists() or _must_renew(leaf_file, names, now):
-        signer = serialization.load_pem_private_key(ca_key_file.read_bytes(), None)
-        if not isinstance(signer, ec.EllipticCurvePrivateKey):
-            raise BadSetting(str(ca_key_file), "tls", "the CA key is not an EC key", "Restore it from a backup.")
+        signer = _signer(ca_key_file)
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = _leaf(key, ca, signer, names, now)
         _write(leaf_key_file, _pem(key))
         _write(leaf_file, leaf.public_bytes(serialization.Encoding.PEM) + ca_file.read_bytes())
     return leaf_file, leaf_key_file
+
+
+def _signer(file: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        found = serialization.load_pem_private_key(file.read_bytes(), None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        found = None
+    if not isinstance(found, ec.EllipticCurvePrivateKey):
+        raise BadSetting(str(file), "tls", "it holds no EC key", "Restore it from a backup.")
+    return found
 
 
 def keep_own(directory: Path, chain: Path | None, anchor: bytes = b"") -> None:
@@ -69,7 +78,7 @@ def served(directory: Path, named: str, internal: str) -> Path:
     return Path(named) if named else own if own.exists() else directory / "tls" / internal
 
 
-def trust_anchor(chain: Path) -> bytes:
+def trust_anchor(chain: Path, damaged: str = "Bring the chain again.") -> bytes:
     """The PEM that clients pin: the last certificate of a chain file."""
     try:
         certificates = x509.load_pem_x509_certificates(chain.read_bytes())
@@ -77,7 +86,7 @@ def trust_anchor(chain: Path) -> bytes:
         fix = "Start the relay once, or name the chain." if isinstance(error, FileNotFoundError) else "Check its owner and mode."
         raise BadSetting(str(chain), "tls", f"it cannot be read ({error.strerror})", fix) from error
     except ValueError as error:
-        raise BadSetting(str(chain), "tls", "it holds no certificate in PEM", "Bring the chain again.") from error
+        raise BadSetting(str(chain), "tls", "it holds no certificate in PEM", damaged) from error
     return certificates[-1].public_bytes(serialization.Encoding.PEM)
 
 
@@ -132,8 +141,12 @@ def context(chain: Path, key: Path) -> ssl.SSLContext:
 
 
 def _must_renew(leaf_file: Path, names: Sequence[str], now: datetime.datetime) -> bool:
-    leaf = x509.load_pem_x509_certificates(leaf_file.read_bytes())[0]
-    present = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    """Also where it is damaged: the CA alone is what others know."""
+    try:
+        leaf = x509.load_pem_x509_certificates(leaf_file.read_bytes())[0]
+        present = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return True
     return list(present) != _alternatives(names) or leaf.not_valid_after_utc - now < datetime.timedelta(days=RENEW_DAYS)
 
 

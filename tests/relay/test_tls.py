@@ -47,6 +47,24 @@ def test_the_leaf_is_renewed_in_time_and_the_ca_stays(directory: Path) -> None:
     assert tls.fingerprint(tls.trust_anchor(chain)) == ca, "who pinned the CA goes on"
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff garbage", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_damaged_leaf_is_made_anew_and_a_damaged_ca_is_named(directory: Path, content: bytes) -> None:
+    chain, _ = tls.prepare(directory, NAMES, NOW)
+    pin = tls.fingerprint(tls.trust_anchor(chain))
+    chain.write_bytes(content)
+    tls.context(*tls.prepare(directory, NAMES, NOW))
+    assert tls.fingerprint(tls.trust_anchor(chain)) == pin
+    whole = (directory / "tls" / "ca.key").read_bytes()
+    chain.unlink()
+    (directory / "tls" / "ca.key").write_bytes(content)
+    with pytest.raises(BadSetting, match=r"ca\.key: tls: it holds no EC key"):
+        tls.prepare(directory, NAMES, NOW)
+    (directory / "tls" / "ca.key").write_bytes(whole)
+    (directory / "tls" / "ca.pem").write_bytes(content)
+    with pytest.raises(BadSetting, match=r"ca\.pem: tls: it holds no certificate in PEM. Restore it from a backup"):
+        tls.prepare(directory, NAMES, NOW)
+
+
 def test_a_key_that_others_can_read_is_refused(directory: Path) -> None:
     chain, key = tls.prepare(directory, NAMES, NOW)
     key.chmod(0o640)
