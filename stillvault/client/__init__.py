@@ -5,7 +5,7 @@ In the order of a question, from the socket to the pipe:
 | modules | what they know |
 |---|---|
 | `socketfile`, `listener`, `connection`, `frames` | the local socket: who may connect, one whole verb at a time |
-| `peer`, on `process`, `executable`, `procfs`, `lineage` | who is calling, by the kernel |
+| `peer`, on `process`, `executable`, `procfs`, `lineage`, `front` | who is calling, by the kernel |
 | `agents`, on `agentfile`, `sight`, `replaceable` | which agent that is, by `identities.toml` |
 | `broker`, `flow` (pure), `overview` | what to do next, and what is shown without asking |
 | `hits`, `visits`, `handles` | what a question comes down to; what waits; what is fetched later |

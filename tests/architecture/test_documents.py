@@ -37,6 +37,13 @@ def test_every_refusal_is_documented() -> None:
     assert [code for code in refusal_codes() if f"`{code}`" not in text] == []
 
 
+def test_the_daemons_map_has_every_module() -> None:
+    package = ROOT / "stillvault" / "client"
+    modules = {file.stem for file in package.glob("*.py")} - {"__init__"}
+    named = re.findall(r"`(\w+)`", (package / "__init__.py").read_text())
+    assert sorted(named) == sorted(modules)
+
+
 def test_nothing_names_a_machine() -> None:
     """The project stands alone: no file points to a place that only its author has."""
     place = re.compile(rb"(?<![\w.$}*])/(?:work|Users/\w+|home/(?!\w+/\.config)\w+/\w+)/|\.\./shared\b")
