@@ -231,8 +231,10 @@ class LeaseBook:
     # ---- time and exits ------------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        self._expire()
-        self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._leases else None
+        try:
+            self._expire()
+        finally:  # whoever hears of an end may fail: the next value is wiped in its time all the same
+            self._sweeping = self._loop.call_later(SWEEP, self._sweep) if self._leases else None
 
     def _expire(self) -> None:
         self._forget([(number, REASONS.get(reason, "its lease has ended")) for number, reason in self._cache.expire(boot_ms())])
