@@ -28,7 +28,7 @@ import uvicorn
 import uvloop
 
 from bench.measure import processor_seconds
-from bench.releases import Line
+from bench.driving import Line
 from stillvault.relay import tls
 from tests.world import end, read_line
 

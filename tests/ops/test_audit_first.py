@@ -19,7 +19,10 @@ ROUNDS = 25
 
 
 def test_no_release_without_its_row(org: Organisation) -> None:  # R5
-    """The log refuses each row while an approval comes in: the request waits on, and nothing is handed out."""
+    """The log refuses each row while an approval comes in: the request waits on, and nothing is handed out.
+
+    The places of the rows to come are taken: no trigger of the file would run.
+    """
     db, secret, ben = org.client(), org.seal(), org.devices["ben"]
     assert db.session
     assert ben.session
@@ -29,12 +32,13 @@ def test_no_release_without_its_row(org: Organisation) -> None:  # R5
             request, _, asked = db.ask(exe=f"/bin/{number}")
             asked.ok()
             leaves = len(org.leaves())
-            other.execute("CREATE TRIGGER no_row BEFORE INSERT ON leaves BEGIN SELECT RAISE(ABORT, 'no row'); END")
+            for place in range(leaves, leaves + 8):
+                other.execute("INSERT INTO nodes (level, position, hash) VALUES (0, ?, zeroblob(32))", (place,))
             answer = org.approve(ben, db, (request, secret))
             state = db.state(request)
-            other.execute("DROP TRIGGER no_row")
+            other.execute("DELETE FROM nodes WHERE level = 0 AND position >= ?", (leaves,))
             assert answer.status >= 500, answer.body
-            assert b"no row" not in answer.body
+            assert b"nodes" not in answer.body
             assert (state["state"], state.get("releases", [])) == ("pending", [])
             assert len(org.leaves()) == leaves
             assert org.approve(ben, db, (request, secret)).ok()["states"] == ["approved"]
