@@ -27,8 +27,8 @@ import msgspec
 import uvicorn
 import uvloop
 
-from bench.measure import processor_seconds
 from bench.driving import Line
+from bench.measure import processor_seconds
 from stillvault.relay import tls
 from tests.world import end, read_line
 
