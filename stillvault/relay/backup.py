@@ -181,7 +181,9 @@ def _compare(file: Path, manifest: Manifest) -> None:
 
 
 def _make(file: Path) -> None:
-    os.close(os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    """A new file of our own. One that is there, left behind or put there by somebody who would read along, goes."""
+    file.unlink(missing_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
 
 
 def _sync(path: Path) -> None:

@@ -111,6 +111,21 @@ def test_a_backup_takes_the_place_of_nothing_but_a_backup(relay: RelayProcess, d
         assert verified(relay, directory / name)[0] == 0
 
 
+def test_nobody_reads_along_in_a_file_that_they_put_there(relay: RelayProcess, directory: Path) -> None:
+    """What a backup is written into first has a name that can be guessed."""
+    part = directory / "relay.backup.part"
+    part.touch()
+    part.chmod(0o666)
+    with open(part, "rb") as theirs:
+        file = written(relay)
+        assert theirs.read() == b""
+    assert file.stat().st_mode & 0o777 == 0o600
+    (directory / "elsewhere").touch()
+    part.symlink_to(directory / "elsewhere")
+    assert written(relay).stat().st_mode & 0o777 == 0o600
+    assert (directory / "elsewhere").read_bytes() == b""
+
+
 def test_a_log_that_a_database_left_is_not_played_into_a_restored_one(relay: RelayProcess, directory: Path) -> None:
     file = written(relay)
     new = directory / "new"
