@@ -86,11 +86,11 @@ async def start(settings: Settings, port: int) -> Running:
     host, outer_port = public_host(origin)
     journal = Journal(settings.log_level)
     certificate = Certificate(settings, host, journal)
-    seed = log.load_or_make_seed(directory / "log.key")
+    path = database_path(directory)
+    seed = log.load_or_make_seed(directory / "log.key", first=not schema.look(path)[0])
     asked = metrics_port.listen(settings)
     receivers, traces = forwarder.receivers(settings, origin), _traces(settings)
     sender = Sender(settings.notify, origin, Vapid(load_or_make_key(directory / "vapid.key"), origin))
-    path = database_path(directory)
     writing, before, after, written = upgrade.open_current(settings, int(time.time()))
     if before != after:
         journal.info("migrated", before=before, after=after, backup=str(written or ""))

@@ -89,9 +89,11 @@ class LogKey:
         return f"{body}\n— {origin} {signature}\n"
 
 
-def load_or_make_seed(path: Path) -> bytes:
-    """The seed of the log key from a file of mode 0600; a fresh one at first start. Losing it means a new root for the
+def load_or_make_seed(path: Path, *, first: bool = True) -> bytes:
+    """The seed of the log key from a file of mode 0600; a fresh one at the `first` start. Losing it means a new root for the
     organisation."""
+    if not first and not path.exists():
+        raise BadSetting(str(path), "log key", "it is gone, and what it signed is not", "Restore it from a backup.")
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except FileExistsError:

@@ -37,6 +37,9 @@ def prepare(directory: Path, names: Sequence[str], now: datetime.datetime) -> tu
     folder.mkdir(mode=0o700, exist_ok=True)
     ca_file, ca_key_file, leaf_file, leaf_key_file = (folder / name for name in ("ca.pem", "ca.key", "relay.pem", "relay.key"))
     if not ca_file.exists():
+        if leaf_file.exists():  # which is made after it
+            rule = "it is gone, and clients pinned it"
+            raise BadSetting(str(ca_file), "tls", rule, f"Restore it from a backup. It is also the last one in {leaf_file}.")
         key = ec.generate_private_key(ec.SECP256R1())
         _write(ca_key_file, _pem(key))
         _write(ca_file, _authority(key, now).public_bytes(serialization.Encoding.PEM))

@@ -142,6 +142,14 @@ def test_a_database_that_was_lost_is_not_begun_anew(directory: Path, how: str) -
     RelayProcess(relay.data).start().stop()
 
 
+def test_a_log_key_that_was_lost_is_not_made_anew(directory: Path) -> None:
+    relay = RelayProcess(directory / "data").start()
+    relay.stop()
+    (relay.data / "log.key").unlink()
+    assert "it is gone, and what it signed is not" in refused(RelayProcess(relay.data))
+    assert not (relay.data / "log.key").exists()
+
+
 CASES: dict[str, tuple[str, str]] = {
     # what config.toml says -> what the refusal names
     "unknown key": ('lissten = "x"', "line 1: lissten: there is no such setting. Did you mean listen?"),

@@ -65,6 +65,15 @@ def test_a_damaged_leaf_is_made_anew_and_a_damaged_ca_is_named(directory: Path, 
         tls.prepare(directory, NAMES, NOW)
 
 
+def test_an_authority_that_was_lost_is_not_made_anew(directory: Path) -> None:
+    tls.prepare(directory, NAMES, NOW)
+    signer = (directory / "tls" / "ca.key").read_bytes()
+    (directory / "tls" / "ca.pem").unlink()
+    with pytest.raises(BadSetting, match=r"ca\.pem: tls: it is gone, and clients pinned it"):
+        tls.prepare(directory, NAMES, NOW)
+    assert (directory / "tls" / "ca.key").read_bytes() == signer
+
+
 def test_a_key_that_others_can_read_is_refused(directory: Path) -> None:
     chain, key = tls.prepare(directory, NAMES, NOW)
     key.chmod(0o640)
