@@ -14,7 +14,11 @@ PRIVATE = ("log.key", "vapid.key", "tls/ca.key", "tls/relay.key")
 
 
 def prepare_directory(directory: Path) -> None:
-    """Makes DIR where its parent exists; refuses one that others may write to or that is somebody else's."""
+    """Makes DIR where its parent exists; refuses one that others may write to or that is somebody else's.
+
+    One that others may look into is closed to them where it is a relay's or empty, and refused where it holds other things:
+    it was hardly meant, and the machine may need it as it is.
+    """
     where = str(directory)
     try:
         if not directory.exists():
@@ -36,7 +40,11 @@ def prepare_directory(directory: Path) -> None:
         mode = stat.S_IMODE(status.st_mode)
         raise BadSetting(where, "data", f"mode {mode:04o} lets others write to it", f"Run: chmod 0700 {directory}")
     try:
-        directory.chmod(0o700)
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            if not database_path(directory).exists() and set(os.listdir(directory)) - {"lost+found"}:
+                rule = f"mode {stat.S_IMODE(status.st_mode):04o} lets others look into it, and what it holds is no relay's"
+                raise BadSetting(where, "data", rule, f"Name another; if it is meant, run: chmod 0700 {directory}")
+            directory.chmod(0o700)
     except OSError as error:
         raise _unwritable(directory, error) from None
     for file in (database_path(directory), *(directory / name for name in PRIVATE)):

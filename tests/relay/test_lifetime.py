@@ -191,6 +191,11 @@ def test_places_that_are_refused(directory: Path) -> None:  # R26
     (directory / "open").mkdir(mode=0o700)
     (directory / "open").chmod(0o777)
     assert "mode 0777 lets others write to it. Run: chmod 0700" in refused(RelayProcess(directory / "open"))
+    other = directory / "other"  # named by mistake: a directory of the machine
+    other.mkdir(mode=0o755)
+    (other / "passwd").touch()
+    assert "mode 0755 lets others look into it, and what it holds is no relay's" in refused(RelayProcess(other))
+    assert (other.stat().st_mode & 0o7777, [one.name for one in other.iterdir()]) == (0o755, ["passwd"])
     data = RelayProcess(directory / "data").start()
     data.stop()
     for name in ("log.key", "stillvault.db", "tls/ca.key", "tls/relay.key"):
