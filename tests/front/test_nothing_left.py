@@ -88,10 +88,13 @@ def test_others_of_the_account_cannot_look_inside(front: Front) -> None:  # L11
                 seen = subprocess.run(look, capture_output=True, check=False, **nobody)
                 assert b"ermission denied" in seen.stdout, name
             # A process that hides nothing can be read the same way.
-            with subprocess.Popen(["sleep", "60"], **nobody) as open_:
+            with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **nobody) as open_:
+                assert open_.stdin is not None and open_.stdout is not None
+                open_.stdin.write(b"here\n")
+                open_.stdin.flush()
+                assert open_.stdout.readline() == b"here\n"  # it is another program by now
                 look = ["cat", f"/proc/{open_.pid}/maps"]
                 assert subprocess.run(look, capture_output=True, check=False, **nobody).returncode == 0
-                open_.kill()
             process.stdin.close()
     assert owners == [0]
 
