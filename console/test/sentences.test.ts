@@ -46,6 +46,8 @@ it.each([
   [row("suppressed", { actor: "host/x", count: 9, outcome: "client" }), "9 prompts of host/x suppressed: client"],
   [row("config", { outcome: "freeze lifted: host/x" }), "ben config outcome=freeze lifted: host/x"],
   [row("approved", { secret: "a", people: "1/2" }), "ben approved a: 1/2"],
+  [row("signed-in", { device: "key", outcome: "counter-back" }), "ben signed in from key; the counter of its passkey went back: it may have been copied"],
+  [row("approved", { secret: "a", people: "1/1", outcome: "counter-back" }), "ben approved a: 1/1; the counter of its passkey went back: it may have been copied"],
 ])("%j", (one, text) => expect(told(one)).toEqual([text]));
 
 it("tells an approval whose release never comes, in its place", () => {

@@ -55,7 +55,7 @@ class Teller:
                 whom = f"{actor} {row.get('device', '')}".strip()
                 return f"prompted {whom} ({row.get('channel', '?')}) {self._quorum(row)}{said}"
             case "approved":
-                return f"{actor} approved {secret}: {row.get('people', '')}"
+                return f"{actor} approved {secret}: {row.get('people', '')}" + _copied(row)
             case "released":
                 return f"{secret} released to {row.get('host', actor)}, lease {span(row.get('window', 0))}"
             case "sealed":
@@ -68,7 +68,7 @@ class Teller:
                 return f"{row.get('people', actor)} {row.get('outcome', 'enrolled')}" + (
                     f" by {actor}" if actor != row.get("people") else "")
             case "signed-in":
-                return f"{actor} signed in from {row.get('device') or row.get('host', '?')}"
+                return f"{actor} signed in from {row.get('device') or row.get('host', '?')}" + _copied(row)
             case "delivered" | "failed":
                 return f"{secret} {kind} to {row.get('exe', '?')} on {row.get('host', '?')}" + _because(row)
             case "signed-out":
@@ -103,7 +103,12 @@ class Teller:
 
 def _is_complete(row: Row) -> bool:
     have, slash, needed = str(row.get("people", "")).partition("/")
-    return bool(slash) and have == needed
+    return bool(slash) and have == needed and not _copied(row)
+
+
+def _copied(row: Row) -> str:
+    back = row.get("outcome") == "counter-back"
+    return "; the counter of its passkey went back: it may have been copied" if back else ""
 
 
 def _because(row: Row) -> str:

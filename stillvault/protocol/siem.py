@@ -72,7 +72,7 @@ def as_ocsf(row: Row, version: str) -> str:
 def ocsf(row: Row, version: str) -> dict[str, Any]:
     """The event as an object. `version` is the product's."""
     kind, actor = str(row["kind"]), str(row.get("actor", ""))
-    activity, entity, severity = ACTIVITY.get(kind, (OTHER, "other", NOTICE))
+    activity, entity, severity = _sort(row)
     session = kind in ("signed-in", "signed-out")
     class_uid = AUTHENTICATION if session else ENTITY_MANAGEMENT
     failed = kind in UNSUCCESSFUL
@@ -113,10 +113,16 @@ def ocsf(row: Row, version: str) -> dict[str, Any]:
     return event
 
 
+def _sort(row: Row) -> tuple[int, str, int]:
+    """Activity, entity and severity. A passkey that may have been copied is no everyday sign-in."""
+    activity, entity, severity = ACTIVITY.get(str(row["kind"]), (OTHER, "other", NOTICE))
+    return activity, entity, MEDIUM if row.get("outcome") == "counter-back" else severity
+
+
 def as_cef(row: Row, version: str) -> str:
     """A CEF line. Fields that this version does not know stay out: the JSON row has them."""
     kind = str(row["kind"])
-    _, _, severity = ACTIVITY.get(kind, (OTHER, "other", NOTICE))
+    _, _, severity = _sort(row)
     head = ("CEF:0", "Stillvault", "Stillvault", version, kind, kind.replace("-", " "), str(CEF_SEVERITY[severity]))
     extension = {"rt": int(row.get("time", 0)) * 1000, "externalId": row["index"], "act": kind, "suser": row.get("actor", "")}
     for name, field in CEF_FIELDS.items():

@@ -27,6 +27,9 @@ const after = (row: Row, word: string): string => {
 };
 const because = (row: Row): string => (text(row, "outcome") ? `: ${text(row, "outcome")}` : "");
 
+const copied = (row: Row): string =>
+  text(row, "outcome") === "counter-back" ? "; the counter of its passkey went back: it may have been copied" : "";
+
 /** What a line says of one or two rows (an approval that completes its quorum and the release that it causes). */
 export interface Told {
   rows: Row[];
@@ -49,7 +52,7 @@ export class Teller {
     const told = approved ? [this.#one(approved)] : [];
     if (row.kind === "requested") this.#needed.set(text(row, "request"), text(row, "people").split("/").at(-1) ?? "");
     const [have, needed] = text(row, "people").split("/");
-    if (row.kind === "approved" && needed !== undefined && have === needed) this.#complete = row; // its release comes next
+    if (row.kind === "approved" && needed !== undefined && have === needed && !copied(row)) this.#complete = row; // its release comes next
     else told.push(this.#one(row));
     return told;
   }
@@ -90,7 +93,7 @@ function sentence(row: Row): string {
     case "requested":
       return `${actor}${host ? ` on ${host}` : ""} requested ${secret} uid=${text(row, "uid", "?")} exe=${text(row, "exe", "?")}`;
     case "approved":
-      return `${actor} approved ${secret}: ${text(row, "people")}`;
+      return `${actor} approved ${secret}: ${text(row, "people")}${copied(row)}`;
     case "released":
       return `${secret} released to ${text(row, "host", actor)}, lease ${window(row)}`;
     case "sealed":
@@ -100,7 +103,7 @@ function sentence(row: Row): string {
     case "enrolled":
       return `${people || actor} ${text(row, "outcome", "enrolled")}${actor === people ? "" : ` by ${actor}`}`;
     case "signed-in":
-      return `${actor} signed in from ${text(row, "device") || text(row, "host", "?")}`;
+      return `${actor} signed in from ${text(row, "device") || text(row, "host", "?")}${copied(row)}`;
     case "delivered":
     case "failed":
       return `${secret} ${kind} to ${text(row, "exe", "?")} on ${text(row, "host", "?")}${because(row)}`;

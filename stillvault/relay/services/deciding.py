@@ -16,7 +16,7 @@ from stillvault.protocol import messages, objects
 from stillvault.protocol.lifecycle import Event
 from stillvault.relay.context import Call
 from stillvault.relay.problems import ProblemError
-from stillvault.relay.services import limits, moving, sealing
+from stillvault.relay.services import counters, limits, moving, sealing
 from stillvault.relay.services.moving import Cause, Moved
 from stillvault.relay.services.verified import read
 from stillvault.relay.store import limits as counted
@@ -96,8 +96,9 @@ def _take(tx: Transaction, call: Call, verified: Verified) -> list[Moved]:
         raise ProblemError("conflict", "a newer version was sealed since the prompt", "items")
     if len({row.key for row in rows}) > 1:
         raise ProblemError("body-form", "the items are of more than one client", "items")
-    requests.add_decision(tx.connection, verified.oid, verified.signed, now)
-    moves = [_move(tx, row, item, verified, now) for row, item in zip(rows, said.items, strict=True)]
+    fresh = requests.add_decision(tx.connection, verified.oid, verified.signed, now)
+    note = counters.watch(tx, verified.signed) if fresh else ""
+    moves = [_move(tx, row, item, verified, now, note) for row, item in zip(rows, said.items, strict=True)]
     if said.verdict != "approve" and any({"hold", "cool-down", "purge"} & set(moved.effects) for moved in moves):
         _hold(tx, call, rows[0], verified, now)
     return moves
@@ -136,7 +137,7 @@ def _resealed(row: StoredRequest, item: objects.Item) -> bool:
     return row.secret != public.b64decode(item.secret)
 
 
-def _move(tx: Transaction, row: StoredRequest, item: objects.Item, verified: Verified, now: int) -> Moved:
+def _move(tx: Transaction, row: StoredRequest, item: objects.Item, verified: Verified, now: int, note: str) -> Moved:
     said = verified.said
     enc, ct = verified.sealed.get(row.oid, (b"", b""))
     vote = Vote(
@@ -153,7 +154,7 @@ def _move(tx: Transaction, row: StoredRequest, item: objects.Item, verified: Ver
     fresh = requests.get(tx.connection, row.oid) or row
     if said.verdict == "approve" and _resealed(fresh, item):
         return Moved(fresh.state, ["late"])
-    return moving.move(tx, fresh, event, Cause(oid=verified.oid, actor=said.person, vote=vote))
+    return moving.move(tx, fresh, event, Cause(oid=verified.oid, actor=said.person, vote=vote, note=note))
 
 
 def _hold(tx: Transaction, call: Call, row: StoredRequest, verified: Verified, now: int) -> None:

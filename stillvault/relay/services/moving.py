@@ -36,7 +36,7 @@ class Cause:
     oid: bytes = b""
     actor: str = "relay"
     vote: Vote | None = None
-    note: str = ""
+    note: str = ""  # the outcome of the row where the move has none to say
     hold_until: int = 0
     lease_ends: int = 0
 
@@ -114,7 +114,7 @@ class _Step:
             return
         if before != self.after.state and self.after.state in ("expired", "cancelled", "revoked"):
             self.leaf(self.after.state, outcome=self.event.kind if self.after.state != "expired" else "")
-        outcome = "late" if "late" in effects else ("stranger" if "stranger" in effects else "")
+        outcome = "late" if "late" in effects else ("stranger" if "stranger" in effects else self.cause.note)
         device = self.cause.vote.device if self.cause.vote else ""
         if self.event.kind == "approve":
             self.leaf("approved", people=self._progress(), device=device, outcome=outcome)

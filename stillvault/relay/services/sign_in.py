@@ -16,6 +16,7 @@ from stillvault.protocol.errors import Refused
 from stillvault.relay.context import Call
 from stillvault.relay.guards import cookie_hash
 from stillvault.relay.problems import ProblemError
+from stillvault.relay.services import counters
 from stillvault.relay.services.organisation import Standing, key_hash
 from stillvault.relay.services.sessions import set_cookie
 from stillvault.relay.services.verified import raw
@@ -102,7 +103,8 @@ async def _sign_in(call: Call, body: messages.Login, signed: bytes) -> messages.
         actor = session.person or (cert.subject if cert else "")
         if cert:
             store.seen_cert(tx.connection, cert.oid, now)
-        tx.leaf("signed-in", actor, now, oid=public.oid_of(signed), device=session.device, host=cert.host if cert else "")
+        host, back = cert.host if cert else "", counters.watch(tx, signed)
+        tx.leaf("signed-in", actor, now, oid=public.oid_of(signed), device=session.device, host=host, outcome=back)
         return events.cursor(tx.connection)
 
     feed = await relay.writer.write(change, essential=True)

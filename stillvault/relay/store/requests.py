@@ -197,8 +197,10 @@ def delete_releases(db: Connection, request: bytes) -> None:
     db.execute("UPDATE votes SET enc = '', ct = '' WHERE request = ? AND ct <> ''", (request,))
 
 
-def add_decision(db: Connection, oid: bytes, signed: bytes, now: int) -> None:
+def add_decision(db: Connection, oid: bytes, signed: bytes, now: int) -> bool:
+    """Whether it is new."""
     db.execute("INSERT INTO decisions (oid, signed, stored) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (oid, signed, now))
+    return db.changes() > 0
 
 
 def decision(db: Connection, oid: bytes) -> bytes:

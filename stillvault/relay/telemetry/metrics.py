@@ -58,6 +58,7 @@ class Metrics:
         self._uses = counter("lease_uses", "Uses of leases that clients reported")
         self._suppressed = counter("prompts_suppressed", "Prompts that a limit held back, by limit", "limit")
         self._prompts = counter("prompts", "Prompts, one for each request and target", "channel", "outcome")
+        self._back = counter("passkey_counters_back", "Signatures of a passkey whose counter had been passed before")
         self._responses = counter("http_responses", "Answers, by status", "status")
         self._failures = counter("forward_failures", "Tries to forward the audit log that failed, by receiver", "receiver")
         self._wait = histogram("request_wait_seconds", "From a request to the end of its wait for people", HUMAN, "outcome")
@@ -102,6 +103,8 @@ class Metrics:
                 self._releases.inc()
             case "uses":
                 self._uses.inc(number)
+            case "counter-back":
+                self._back.inc()
             case "prompt":
                 self._prompts.labels(*label.split(" ", 1)).inc()
 
