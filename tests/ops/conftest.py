@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.relay.conftest import directory, org, relay
+from tests.relay.conftest import directory, org, relay, small_disk
 
-__all__ = ["directory", "org", "relay"]
+__all__ = ["directory", "org", "relay", "small_disk"]

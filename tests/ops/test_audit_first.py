@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import apsw
-import pytest
 
 from tests.relay.parties import Organisation
 from tests.relay.process import PATIENCE, RelayProcess
@@ -43,16 +40,6 @@ def test_no_release_without_its_row(org: Organisation) -> None:  # R5
             assert len(org.leaves()) == leaves
             assert org.approve(ben, db, (request, secret)).ok()["states"] == ["approved"]
             assert len(db.state(request)["releases"]) == 1
-
-
-@pytest.fixture
-def small_disk(directory: Path) -> Iterator[Path]:
-    """8 MiB of memory, mounted. Needs root, and fails without it."""
-    place = directory / "disk"
-    place.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_full_disk_with_backups_due_takes_denials(small_disk: Path) -> None:  # R4

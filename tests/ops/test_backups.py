@@ -307,16 +307,6 @@ def test_a_copy_that_is_stopped_leaves_nothing(relay: RelayProcess, directory: P
     assert not list(relay.data.glob(".backup-*"))
 
 
-@pytest.fixture
-def small_disk(directory: Path) -> Iterator[Path]:
-    """8 MiB of memory, mounted. Needs root, and fails without it."""
-    place = directory / "disk"
-    place.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 def test_a_backup_takes_no_room_that_the_relay_needs(small_disk: Path, directory: Path) -> None:  # R4
     relay = RelayProcess(small_disk / "data").start()
     assert relay.stop() == 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import apsw
@@ -124,16 +123,6 @@ def test_memory_learns_before_anybody_is_woken_and_though_the_caller_left(direct
 
     on_writer(directory, work).close()
     assert order == ["durable, 0 woken"]
-
-
-@pytest.fixture
-def small_disk(directory: Path) -> Iterator[Path]:
-    """8 MiB of memory, mounted. Needs root, and fails without it."""
-    place = directory / "disk"
-    place.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def fill(place: Path, leave: int) -> None:
