@@ -6,11 +6,8 @@ synced passkey is meant to be on several authenticators; it, and one that counts
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import msgspec
-
 from stillvault.crypto.public import b64decode
+from stillvault.relay.services.verified import signature
 from stillvault.relay.store import trust as store
 from stillvault.relay.store.transaction import Transaction
 
@@ -19,33 +16,20 @@ FLAGS, COUNTER = 32, slice(33, 37)  # in authenticator data, behind the hash of 
 BACKUP_ELIGIBLE = 0x08
 
 
-class _Signature(msgspec.Struct):
-    key: str
-    auth_data: str = ""
-
-
-class _Signed(msgspec.Struct):
-    signatures: list[_Signature]
-
-
 def watch(tx: Transaction, signed: bytes) -> str:
-    """Keeps the highest number of each passkey that signed a verified object; `BACK` where it had been reached before, else "".
+    """Keeps the highest number of the passkey that signed a verified object; `BACK` where it had been reached before, else "".
 
     Call it once for an object: one that is sent again has the number that was kept.
     """
-    back = ""
-    for name, number in _numbers(signed):
-        highest = int(store.fact(tx.connection, name) or 0)
-        if number > highest:
-            store.set_fact(tx.connection, name, str(number))
-        elif highest:
-            back = BACK
-            tx.mark(BACK)
-    return back
-
-
-def _numbers(signed: bytes) -> Iterator[tuple[str, int]]:
-    for signature in msgspec.json.decode(signed, type=_Signed).signatures:
-        data = b64decode(signature.auth_data) if signature.auth_data else b""
-        if data and not data[FLAGS] & BACKUP_ELIGIBLE:
-            yield f"counter {signature.key}", int.from_bytes(data[COUNTER], "big")
+    made = signature(signed)
+    data = b64decode(made.auth_data) if made.auth_data else b""
+    if not data or data[FLAGS] & BACKUP_ELIGIBLE:
+        return ""
+    name, number = f"counter {made.key}", int.from_bytes(data[COUNTER], "big")
+    highest = int(store.fact(tx.connection, name) or 0)
+    if number > highest:
+        store.set_fact(tx.connection, name, str(number))
+    elif highest:
+        tx.mark(BACK)
+        return BACK
+    return ""

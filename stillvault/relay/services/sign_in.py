@@ -19,7 +19,7 @@ from stillvault.relay.problems import ProblemError
 from stillvault.relay.services import counters
 from stillvault.relay.services.organisation import Standing, key_hash
 from stillvault.relay.services.sessions import set_cookie
-from stillvault.relay.services.verified import raw
+from stillvault.relay.services.verified import raw, signature
 from stillvault.relay.store import bearers, events
 from stillvault.relay.store import trust as store
 from stillvault.relay.store.bearers import StoredSession
@@ -130,20 +130,9 @@ def _verify(
         return msgspec.json.decode(payload, type=SignedLogin), StoredSession("", "", cert.oid, ends, now, now), cert
     if body.person and body.device and not body.client:
         payload = standing.trust.verify_by_device("login", signed, body.person, body.device, now)
-        signer = msgspec.json.decode(signed, type=_Signed).signatures[0].key  # verified: it names the key that made it
-        made = StoredSession(body.person, body.device, b"", ends, now, now, _label(body.label), signer)
+        made = StoredSession(body.person, body.device, b"", ends, now, now, _label(body.label), signature(signed).key)
         return msgspec.json.decode(payload, type=SignedLogin), made, None
     raise ProblemError("body-form", "a login is of a person's device, or of a client", "client")
-
-
-class _Signature(msgspec.Struct):
-    key: str
-
-
-class _Signed(msgspec.Struct):
-    """Of a signed object: which key it says made it."""
-
-    signatures: list[_Signature]
 
 
 def _label(text: str) -> str:

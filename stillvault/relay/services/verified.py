@@ -38,6 +38,22 @@ def claimed(kind: type[T], signed: bytes) -> T:
     return msgspec.json.decode(public.payload_of(TYPES[kind], signed), type=kind)
 
 
+class Signature(msgspec.Struct):
+    """Of a signed object: the key that made the signature and, from a passkey, its authenticator data."""
+
+    key: str
+    auth_data: str = ""
+
+
+class _Signed(msgspec.Struct):
+    signatures: list[Signature]
+
+
+def signature(signed: bytes) -> Signature:
+    """The one signature of an object that the core verified."""
+    return msgspec.json.decode(signed, type=_Signed).signatures[0]
+
+
 def raw(signed: bytes) -> msgspec.Raw:
     """A stored wrapper as it goes over the wire, byte for byte."""
     return msgspec.Raw(signed)
